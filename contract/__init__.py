@@ -1,0 +1,1 @@
+"""The language edge and server both speak; standard library only."""

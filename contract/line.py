@@ -1,0 +1,191 @@
+"""Reading ⇄ line protocol: the only place that knows measurement, tag and field names.
+
+One line is one device at one slot:
+
+    electricity,device=E01,site=hengnan power_kw=12.5,energy_import_kwh=991.2,lag_s=0.04 1767225600000
+
+- measurement  the medium of the measurands; a device of two media gives two lines
+- tags         always exactly `device` and `site`, in this order
+- fields       measurand name = value (always a float); `<measurand>_q` = reason code when not good
+               (a bad point has only its `_q`); `lag_s` once a line
+- time         epoch milliseconds (the writer says `precision=ms`)
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from contract.measurand import MEASURANDS
+from contract.reading import PointId, Reading, Reason
+
+LAG_FIELD = "lag_s"
+QUALITY_SUFFIX = "_q"
+PRECISION = "ms"
+_TO_MS = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+class LineError(ValueError):
+    """A line that is not ours or not line protocol; `number` counts from 1 in its batch."""
+
+    def __init__(self, number: int, line: str, expected: str, got: str) -> None:
+        self.number, self.line, self.expected, self.got = number, line, expected, got
+        super().__init__(f"line {number}: expected {expected}, got {got}: {line[:120]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One line taken apart: measurement, tags, float fields, time in epoch ms (None: absent)."""
+
+    measurement: str
+    tags: dict[str, str]
+    fields: dict[str, float]
+    time_ms: int | None
+
+
+@lru_cache(maxsize=4096)
+def _escape_tag(text: str) -> str:
+    if "\n" in text or not text:
+        raise ValueError(f"a tag value must be non-empty and without line breaks, got {text!r}")
+    return text.replace("\\", "\\\\").replace(" ", "\\ ").replace(",", "\\,").replace("=", "\\=")
+
+
+@lru_cache(maxsize=4096)
+def series_key(measurement: str, site: str, device: str) -> str:
+    """Give the escaped `measurement,device=…,site=…` head of a line."""
+    return f"{measurement},device={_escape_tag(device)},site={_escape_tag(site)}"
+
+
+def encode(readings: Iterable[Reading]) -> list[str]:
+    """Give the lines of some readings: one per (device, slot, medium), in order of appearance."""
+    lines: dict[tuple[str, int], list[str]] = {}
+    lags: dict[tuple[str, int], float] = {}
+    for r in readings:
+        medium = MEASURANDS[r.point.measurand].medium
+        key = (series_key(medium, r.point.site, r.point.device), r.time_ms)
+        lines.setdefault(key, []).extend(_fields(r))
+        lags[key] = max(lags.get(key, r.lag_s), r.lag_s)
+    return [
+        f"{key} {','.join(fields)},{LAG_FIELD}={lags[key, t]!r} {t}"
+        for (key, t), fields in lines.items()
+    ]
+
+
+def _fields(r: Reading) -> list[str]:
+    name = r.point.measurand
+    out = []
+    if r.value is not None:
+        if not math.isfinite(r.value):
+            raise ValueError(f"{r.point}: a value on the wire must be finite, got {r.value}")
+        out.append(f"{name}={float(r.value)!r}")
+    if r.reason is not Reason.GOOD:
+        out.append(f"{name}{QUALITY_SUFFIX}={float(r.reason)!r}")
+    return out
+
+
+def decode(text: str, precision: str = PRECISION) -> list[Reading]:
+    """Give the readings of a line-protocol text; the inverse of `encode`.
+
+    Raises LineError at the first line that is malformed or speaks of an unknown measurand.
+    """
+    out: list[Reading] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line and not line.startswith("#"):
+            out.extend(readings_of(parse_line(line, number, precision), number, line))
+    return out
+
+
+def readings_of(parsed: Parsed, number: int, line: str) -> list[Reading]:
+    """Give the readings of one parsed line of ours."""
+    try:
+        site, device = parsed.tags["site"], parsed.tags["device"]
+    except KeyError as error:
+        raise LineError(number, line, "the tags site and device", f"no {error}") from error
+    if parsed.time_ms is None:
+        raise LineError(number, line, "a time stamp", "none")
+    lag = parsed.fields.get(LAG_FIELD, 0.0)
+    names = dict.fromkeys(f.removesuffix(QUALITY_SUFFIX) for f in parsed.fields if f != LAG_FIELD)
+    out = []
+    for name in names:
+        if name not in MEASURANDS or MEASURANDS[name].medium != parsed.measurement:
+            raise LineError(number, line, f"a measurand of {parsed.measurement}", repr(name))
+        reason = Reason(int(parsed.fields.get(name + QUALITY_SUFFIX, 0.0)))
+        point = PointId(site, device, name)
+        out.append(Reading(point, parsed.time_ms, parsed.fields.get(name), reason, lag))
+    return out
+
+
+def parse_line(line: str, number: int = 1, precision: str = PRECISION) -> Parsed:
+    """Take one line of line protocol apart; string fields are refused (the contract is numeric).
+
+    Raises LineError naming the line's number, what was expected and what was found.
+    """
+    head, fields_text, time_text = _sections(line, number)
+    measurement, *tag_texts = _split(head, ",")
+    tags = dict(_pair(t, number, line, "tag=value") for t in tag_texts)
+    fields = {}
+    for item in _split(fields_text, ","):
+        name, raw = _pair(item, number, line, "field=value")
+        fields[name] = _number(raw, number, line)
+    return Parsed(_plain(measurement), tags, fields, _time(time_text, number, line, precision))
+
+
+def _sections(line: str, number: int) -> tuple[str, str, str]:
+    parts = [p for p in _split(line, " ") if p]
+    if len(parts) not in (2, 3) or not parts[0] or parts[0].startswith(","):
+        raise LineError(number, line, "measurement,tags fields time", f"{len(parts)} sections")
+    return parts[0], parts[1], parts[2] if len(parts) == 3 else ""
+
+
+def _split(text: str, separator: str) -> Sequence[str]:
+    if "\\" not in text:
+        return text.split(separator)
+    parts, current, escaped = [], "", False
+    for char in text:
+        if char == separator and not escaped:
+            parts.append(current)
+            current = ""
+        else:
+            current += char
+        escaped = char == "\\" and not escaped
+    return [*parts, current]
+
+
+def _pair(text: str, number: int, line: str, expected: str) -> tuple[str, str]:
+    parts = _split(text, "=")
+    if len(parts) != 2 or not parts[0] or not parts[1]:
+        raise LineError(number, line, expected, repr(text))
+    return _plain(parts[0]), _plain(parts[1])
+
+
+def _plain(text: str) -> str:
+    if "\\" not in text:
+        return text
+    out, escaped = "", False
+    for char in text:
+        if escaped and char not in " ,=\\":
+            out += "\\"
+        escaped = char == "\\" and not escaped
+        if not escaped:
+            out += char
+    return out + ("\\" if escaped else "")
+
+
+def _number(raw: str, number: int, line: str) -> float:
+    text = raw[:-1] if raw[-1] in "iu" else raw
+    try:
+        value = float(text)
+    except ValueError:
+        raise LineError(number, line, "a numeric field", repr(raw)) from None
+    if not math.isfinite(value):
+        raise LineError(number, line, "a finite number", repr(raw))
+    return value
+
+
+def _time(raw: str, number: int, line: str, precision: str) -> int | None:
+    if not raw:
+        return None
+    try:
+        return int(int(raw) * _TO_MS[precision]) if precision != "ns" else int(raw) // 1_000_000
+    except ValueError:
+        raise LineError(number, line, "an integer time stamp", repr(raw)) from None

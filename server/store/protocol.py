@@ -1,0 +1,59 @@
+"""Store: where readings and rollups live.  One protocol, one behaviour suite, several engines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contract.reading import PointId, Reading
+from server.periods import Interval, Step
+from server.rollup.model import Rollup
+from server.series import Series
+from server.site.model import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An agent's word on one push: rounds first..last (sequence), reading times, readings sent."""
+
+    agent: str
+    sequence_first: int
+    sequence_last: int
+    oldest_ms: int
+    newest_ms: int
+    readings_sent: int
+    sent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """What became of a batch: lines kept, and what was wrong with the others (in batch order)."""
+
+    accepted: int
+    errors: tuple[str, ...] = ()
+
+
+class Store(Protocol):
+    """Upsert by (point, time); the last write of a point and time wins.  Thread-safe."""
+
+    def write_lines(self, body: bytes, precision: str = "ms") -> WriteResult:
+        """Store a line-protocol body; good lines are kept and durable when this returns."""
+
+    def read_series(self, point: PointId, interval: Interval) -> Series:
+        """Give a point's values with start <= time < end."""
+
+    def read_last(self, site: str) -> Sequence[Reading]:
+        """Give the newest reading of every point of a site, bad ones included."""
+
+    def read_receipts(self, site: str, since_ms: int) -> Sequence[Receipt]:
+        """Give the delivery receipts sent at or after an instant, oldest first."""
+
+    def write_rollups(self, site: Site, rollups: Sequence[Rollup]) -> None:
+        """Write rollups (missing intervals are removed or left out, never written as 0)."""
+
+    def read_rollups(
+        self, site: Site, meters: Sequence[str], step: Step, interval: Interval
+    ) -> dict[str, Rollup]:
+        """Give the rollups of meters on the step grid that covers the interval; gaps are NaN."""
+
+    def close(self) -> None:
+        """Flush and release everything."""
