@@ -54,7 +54,7 @@ class DeliveryError(Exception):
 
 
 def problems_from(file: str, errors: Sequence[Mapping[str, Any]]) -> list[Problem]:
-    """Turn a pydantic `ValidationError.errors()` list into Problems (without importing pydantic)."""
+    """Turn a pydantic `ValidationError.errors()` list into Problems; pydantic stays outside."""
     return [_problem(file, error) for error in errors]
 
 

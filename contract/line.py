@@ -2,7 +2,7 @@
 
 One line is one device at one slot:
 
-    electricity,device=E01,site=hengnan power_kw=12.5,energy_import_kwh=991.2,lag_s=0.04 1767225600000
+  electricity,device=E01,site=hengnan power_kw=12.5,energy_import_kwh=991.2,lag_s=0.0 1767225600000
 
 - measurement  the medium of the measurands; a device of two media gives two lines
 - tags         always exactly `device` and `site`, in this order

@@ -1,4 +1,4 @@
-"""The closed table of physical quantities: name, Chinese name, canonical unit, kind, plausible range.
+"""The closed table of physical quantities: name, 中文, canonical unit, kind, plausible range.
 
 A measurand's name ends in its canonical unit and is the field name on the wire.  Nothing outside
 this table can be read, sent or stored.

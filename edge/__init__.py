@@ -1,0 +1,1 @@
+"""The agent on the Pi: profile, plan, poll, decode, outbox, push."""

@@ -1,7 +1,7 @@
 """The site as the server sees it: frozen dataclasses, already validated (see `site.file`)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, time
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -42,7 +42,7 @@ def value_on(rows: Sequence[Dated], day: date) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """A building 建筑: area in m² and people by date; `is_metered_area` counts in denominators."""
+    """A building 建筑: area in m² and people, by date."""
 
     id: str
     name: str
@@ -96,17 +96,12 @@ class Site:
     meters: tuple[Meter, ...]
     gates: tuple[Gate, ...] = ()
     thermometer: str | None = None  # device id of the outdoor thermometer
-    work_hours: tuple[WorkHours, ...] = (
-        WorkHours(time(8), time(12)),
-        WorkHours(time(14, 30), time(17, 30)),
-    )
+    work_hours: tuple[WorkHours, ...] = ()
     electricity_tariff: str = ""  # a tariff id of the factbook
     water_tariff: str = ""
     region: str = "湖南"  # whose grid factor is used
     sealed_area_m2: tuple[Dated, ...] = ()
-    local_days: tuple[tuple[date, bool], ...] = field(
-        default=()
-    )  # (day, is_workday) by local order
+    local_days: tuple[tuple[date, bool], ...] = ()  # (day, is_workday) by local order
 
     def building(self, building_id: str) -> Building:
         """Give a building; KeyError if there is none."""
@@ -120,15 +115,13 @@ class Site:
         role: Role | None = None,
         end_use: str | None = None,
     ) -> tuple[Meter, ...]:
-        """Give the meters that match, in file order; `end_use` matches by its leading letters."""
+        """Give the meters that match, in file order; `end_use` matches a code and all below it."""
         return tuple(
             m
             for m in self.meters
             if m.carrier is carrier
             and (building is None or m.building == building)
             and (role is None or m.role is role)
-            and (
-                end_use is None
-                or m.end_use.startswith(end_use.rstrip("0") if end_use[2:3].isalpha() else end_use)
-            )
+            and (end_use is None or m.end_use.startswith(end_use.rstrip("0")))
+        )
         )
