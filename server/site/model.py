@@ -124,4 +124,3 @@ class Site:
             and (role is None or m.role is role)
             and (end_use is None or m.end_use.startswith(end_use.rstrip("0")))
         )
-        )
