@@ -1,0 +1,1 @@
+"""Device types as data: one YAML a type, `<maker>/<model>.yaml`."""

@@ -1,0 +1,144 @@
+"""What a profile is once its file has been checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from contract.measurand import MEASURANDS
+
+
+class Protocol(StrEnum):
+    """The protocol a device speaks."""
+
+    MODBUS = "modbus"
+    OPCUA = "opcua"
+
+
+class Basis(StrEnum):
+    """Which side of the instrument transformers a value is on."""
+
+    PRIMARY = "primary"  # the meter has multiplied already
+    SECONDARY = "secondary"  # multiply by the ratios of the configured device
+    DIRECT = "direct"  # no transformer, or none that matters
+
+
+WORDS_OF_TYPE: Mapping[str, int] = {
+    "u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2, "u64": 4, "s64": 4, "f64": 4,
+}  # fmt: skip
+# device unit → (canonical unit, factor); exact fractions so that 123 × 0.1 is 12.3
+UNITS: Mapping[str, tuple[str, Fraction]] = {
+    "W": ("kW", Fraction(1, 1000)), "kW": ("kW", Fraction(1)),
+    "var": ("kvar", Fraction(1, 1000)), "kvar": ("kvar", Fraction(1)),
+    "VA": ("kVA", Fraction(1, 1000)), "kVA": ("kVA", Fraction(1)),
+    "Wh": ("kWh", Fraction(1, 1000)), "kWh": ("kWh", Fraction(1)), "MWh": ("kWh", Fraction(1000)),
+    "kvarh": ("kvarh", Fraction(1)), "varh": ("kvarh", Fraction(1, 1000)),
+    "V": ("V", Fraction(1)), "A": ("A", Fraction(1)), "mA": ("A", Fraction(1, 1000)),
+    "Hz": ("Hz", Fraction(1)), "1": ("1", Fraction(1)), "%": ("%", Fraction(1)),
+    "m3": ("m³", Fraction(1)), "L": ("m³", Fraction(1, 1000)),
+    "m3/h": ("m³/h", Fraction(1)), "L/h": ("m³/h", Fraction(1, 1000)),
+    "degC": ("°C", Fraction(1)), "MPa": ("MPa", Fraction(1)), "ppm": ("ppm", Fraction(1)),
+    "lux": ("lux", Fraction(1)), "persons": ("persons", Fraction(1)),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PointSpec:
+    """One point of a device type: where it stands, how it is coded, what it means.
+
+    Modbus points have function (3 or 4), 0-based wire address, type and order (ABCD: high word
+    first; CDAB: low word first; BADC and DCBA: the same with the bytes of each word swapped).
+    OPC UA points have a node: the browse path below Objects.
+    """
+
+    measurand: str
+    function: int = 0
+    address: int = 0
+    type: str = ""
+    order: str = "ABCD"
+    scale: Fraction = Fraction(1)
+    unit: str = "1"
+    basis: Basis = Basis.DIRECT
+    node: str = ""
+    sentinels: tuple[int, ...] = ()  # raw words, as one big number, that mean "not available"
+
+    @property
+    def words(self) -> int:
+        """Give how many registers the value takes."""
+        return WORDS_OF_TYPE[self.type] if self.type else 0
+
+    @property
+    def end(self) -> int:
+        """Give the address behind the value's last register."""
+        return self.address + self.words
+
+    @property
+    def factor(self) -> Fraction:
+        """Give the exact factor from the raw number to the measurand's canonical unit."""
+        return self.scale * UNITS[self.unit][1]
+
+    @property
+    def scale_to_canonical(self) -> float:
+        """Give `factor` as a float."""
+        return float(self.factor)
+
+    @property
+    def canonical_unit(self) -> str:
+        """Give the unit of the decoded value."""
+        return MEASURANDS[self.measurand].unit
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What a device stands: registers a read, registers read for nothing, pause and timeout."""
+
+    max_registers: int = 125
+    max_gap: int = 0
+    pause_ms: int = 0
+    timeout_ms: int = 1000
+    even: bool = False  # addresses and counts must be even
+
+
+@dataclass(frozen=True, slots=True)
+class SerialLine:
+    """The serial settings a device leaves the factory with."""
+
+    baud: int = 9600
+    parity: str = "N"
+    stopbits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Register words in, readings out (canonical units), and where the words come from."""
+
+    source: str
+    function: int
+    address: int
+    words: tuple[int, ...]
+    readings: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProfile:
+    """A device type.  `ref` is `<maker>/<model>`, the name agent.yaml uses."""
+
+    ref: str
+    maker: str
+    model: str
+    variant: str
+    title: str
+    protocol: Protocol
+    evidence: str
+    limits: ReadLimits
+    serial: SerialLine | None
+    points: tuple[PointSpec, ...]
+    examples: tuple[Example, ...]
+    sources: tuple[str, ...]
+
+    def point(self, measurand: str) -> PointSpec:
+        """Give the point of a measurand; KeyError if the device does not offer it."""
+        for point in self.points:
+            if point.measurand == measurand:
+                return point
+        raise KeyError(f"{self.ref} offers no {measurand}")
