@@ -41,6 +41,9 @@ class Store(Protocol):
     def read_series(self, point: PointId, interval: Interval) -> Series:
         """Give a point's values with start <= time < end."""
 
+    def read_many(self, points: Sequence[PointId], interval: Interval) -> dict[PointId, Series]:
+        """Give several points' values at once; a point without values has an empty series."""
+
     def read_last(self, site: str) -> Sequence[Reading]:
         """Give the newest reading of every point of a site, bad ones included."""
 

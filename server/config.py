@@ -1,0 +1,116 @@
+"""server.yaml: where readings live, who may write them, what the server listens on."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from contract.errors import ConfigError, Problem
+from server.yaml_file import Strict, checked, read_mapping
+
+
+class _Store(Strict):
+    url: Annotated[str, Field(pattern=r"^(duckdb:///|influxdb(s)?://).+")]
+    token_file: Path | None = None
+
+
+class _State(Strict):
+    url: str = "sqlite:///./state.db"
+
+
+class _Listen(Strict):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8650
+
+
+class _File(Strict):
+    site_file: Path
+    store: _Store
+    state: _State = _State()
+    listen: _Listen = _Listen()
+    write_tokens_file: Path
+    console_token_file: Path | None = None
+    factbook_folder: Path | None = None
+    max_body_bytes: Annotated[int, Field(ge=10_000)] = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """A checked server.yaml with absolute paths and the secrets read."""
+
+    site_file: Path
+    store_url: str
+    store_token: str
+    state_url: str
+    host: str
+    port: int
+    write_tokens: tuple[str, ...]
+    console_token: str  # empty: the console is open, which only a loopback address may have
+    factbook_folder: Path | None
+    max_body_bytes: int
+
+
+def load_config(path: Path) -> ServerConfig:
+    """Read and check server.yaml; ConfigError with every problem."""
+    file = checked(path, read_mapping(path), _File)
+    folder = path.parent.resolve()
+    problems: list[Problem] = []
+
+    def secrets(key: str, name: Path | None) -> tuple[str, ...]:
+        if name is None:
+            return ()
+        try:
+            lines = (folder / name).read_text("utf-8").split()
+        except OSError as error:
+            problems.append(
+                Problem(str(path), key, "a readable file", f"{name}: {error.strerror}", "create it")
+            )
+            return ()
+        if not lines:
+            problems.append(Problem(str(path), key, "a token", f"{name} is empty", "put one in"))
+        return tuple(lines)
+
+    tokens = secrets("write_tokens_file", file.write_tokens_file)
+    store_token = secrets("store.token_file", file.store.token_file)
+    console_token = secrets("console_token_file", file.console_token_file)
+    if not (folder / file.site_file).is_file():
+        got = f"none at {folder / file.site_file}"
+        problems.append(Problem(str(path), "site_file", "a file", got, "check the path"))
+    if not _is_loopback(file.listen.host) and file.console_token_file is None:
+        problems.append(
+            Problem(
+                str(path), "console_token_file", "a token file when others can reach the console",
+                "nothing", "add console_token_file, or listen on 127.0.0.1",
+            )
+        )  # fmt: skip
+    if problems:
+        raise ConfigError(problems)
+    return ServerConfig(
+        site_file=folder / file.site_file,
+        store_url=_absolute(file.store.url, "duckdb:///", folder),
+        store_token=store_token[0] if store_token else "",
+        state_url=_absolute(file.state.url, "sqlite:///", folder),
+        host=file.listen.host,
+        port=file.listen.port,
+        write_tokens=tokens,
+        console_token=console_token[0] if console_token else "",
+        factbook_folder=folder / file.factbook_folder if file.factbook_folder else None,
+        max_body_bytes=file.max_body_bytes,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _absolute(url: str, scheme: str, folder: Path) -> str:
+    if not url.startswith(scheme):
+        return url
+    return scheme + str(folder / url.removeprefix(scheme))

@@ -1,0 +1,16 @@
+"""From a URL to its store."""
+
+from pathlib import Path
+
+from server.store.duck import DuckStore
+from server.store.influx import InfluxStore
+from server.store.protocol import Store
+
+_DUCK = "duckdb:///"
+
+
+def open_store(url: str, token: str = "") -> Store:
+    """Open `duckdb:///path` or `influxdb[s]://host:port/bucket?org=name`."""
+    if url.startswith(_DUCK):
+        return DuckStore(Path(url.removeprefix(_DUCK)))
+    return InfluxStore(url, token)
