@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import numpy as np
 import urllib3
 
+from contract.clock import Clock, SystemClock
 from contract.line import LAG_FIELD, series_key
 from contract.measurand import Medium
 from simulators.compound import Compound
@@ -34,15 +35,18 @@ class Body:
     end_ms: int
 
 
-def bodies(compound: Compound, start_ms: int, end_ms: int) -> Iterator[Body]:
+def bodies(
+    compound: Compound, start_ms: int, end_ms: int, clock: Clock | None = None
+) -> Iterator[Body]:
     """Give the bodies of [start_ms, end_ms], oldest first, both edges included."""
+    clock = clock or SystemClock()
     first = -(-start_ms // QUARTER_MS) * QUARTER_MS
     slots = np.arange(first, end_ms + 1, QUARTER_MS, dtype=np.int64)
     width = BLOCK_DAYS * DAY_MS // QUARTER_MS
     for number, i in enumerate(range(0, len(slots), width), 1):
         block = slots[i : i + width]
         lines, readings = block_lines(compound, block)
-        lines.append(_receipt(number, block, readings))
+        lines.append(_receipt(number, block, readings, clock.now_ms()))
         content = gzip.compress("\n".join(lines).encode("utf-8"), 1)
         yield Body(content, readings, int(block[0]), int(block[-1]))
 
@@ -78,13 +82,13 @@ def _lines(
     return [template % row for row in rows]
 
 
-def _receipt(number: int, block: Ints, readings: int) -> str:
+def _receipt(number: int, block: Ints, readings: int, sent_ms: int) -> str:
     fields = {
         "sequence_first": number, "sequence_last": number, "oldest_ms": block[0],
         "newest_ms": block[-1], "readings_sent": readings, LAG_FIELD: 0,
     }  # fmt: skip
     text = ",".join(f"{k}={float(v)!r}" for k, v in fields.items())
-    return f"{series_key(Medium.DELIVERY, SITE, AGENT)} {text} {int(block[-1])}"
+    return f"{series_key(Medium.DELIVERY, SITE, AGENT)} {text} {sent_ms}"
 
 
 class HistoryWriter:

@@ -131,7 +131,8 @@ class DuckStore:
             self._reader()
             .execute(
                 "SELECT meter, start_ms, value, coverage, grade FROM rollup WHERE step = ?"
-                " AND start_ms >= ? AND start_ms < ? AND meter IN (SELECT unnest(?)) ORDER BY meter",
+                " AND start_ms >= ? AND start_ms < ?"
+                " AND meter IN (SELECT unnest(?)) ORDER BY meter",
                 [step.value, int(grid[0]), int(grid[-1]), [f"{site.id}/{m}" for m in meters]],
             )
             .fetchnumpy()

@@ -64,12 +64,11 @@ class InfluxStore:
 
     def read_series(self, point: PointId, interval: Interval) -> Series:
         """Give a point's values with start <= time < end."""
-        medium = "electricity"
-        if point.measurand in MEASURANDS:
-            medium = MEASURANDS[point.measurand].medium
+        known = MEASURANDS.get(point.measurand)  # lag_s stands beside every medium
+        media = [known.medium] if known else list(Medium)
         where = f"site = {_text(point.site)} AND device = {_text(point.device)}"
         rows = self._select(
-            f"SELECT {_name(point.measurand)} FROM {_name(medium)}"
+            f"SELECT {_name(point.measurand)} FROM {','.join(_name(m) for m in media)}"
             f" WHERE {where} AND {_during(interval)}"
         )
         pairs = [(r["time"], r[point.measurand]) for r in rows if r[point.measurand] is not None]

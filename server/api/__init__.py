@@ -1,0 +1,1 @@
+"""The HTTP API: line protocol in, JSON out."""

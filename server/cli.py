@@ -1,0 +1,194 @@
+"""compound-server: serve, backfill, report."""
+
+import argparse
+import errno
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import httpx
+import structlog
+import uvicorn
+from rich.console import Console
+from rich.progress import Progress
+
+from contract.clock import SystemClock
+from contract.errors import ConfigError
+from server.analysis import Analysis
+from server.analysis.report import report_of
+from server.app import create_app, open_works
+from server.config import ServerConfig, load_config
+from server.jobs.work import Works, judge_all, roll_up
+from server.messages import say
+from server.periods import Interval, midnight_ms
+from server.report.docx import render_docx
+from server.report.html import render_html
+
+EXIT_FAILED, EXIT_CONFIG = 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 it could not be done, 2 the configuration is wrong."""
+    args = _parser().parse_args(argv)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        return int(args.command(args))
+    except ConfigError as error:
+        _tell(say("config_bad"))
+        for p in error.problems:
+            _tell(say("problem", file=p.file, at=p.key, expected=p.expected, got=p.got, fix=p.fix))
+        return EXIT_CONFIG
+    except duckdb.IOException as error:
+        _tell(say("store_taken", error=str(error).splitlines()[0]))
+        return EXIT_FAILED
+
+
+def _tell(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="compound-server", description="大院能源服务端 / the server of compound energy"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, text: str, example: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name, help=text, description=text, epilog=f"例 example: compound-server {example}"
+        )
+        sub.add_argument("--config", type=Path, required=True, metavar="server.yaml")
+        return sub
+
+    serve = add("serve", "启动服务 / run the server", "serve --config server.yaml")
+    serve.set_defaults(command=_serve)
+    fill = add(
+        "backfill", "补算用量与告警 / recompute rollups and alerts",
+        "backfill --config server.yaml --from 2025-01-01 --to 2026-01-01",
+    )  # fmt: skip
+    fill.add_argument("--from", dest="start", type=datetime.fromisoformat, required=True)
+    fill.add_argument("--to", dest="end", type=datetime.fromisoformat, required=True)
+    fill.set_defaults(command=_backfill)
+    report = add(
+        "report", "生成年度报告节能部分 / write the energy section",
+        "report --config server.yaml --year 2026 --out 节能.docx",
+    )  # fmt: skip
+    report.add_argument("--year", type=int, required=True)
+    report.add_argument("--out", type=Path, required=True)
+    report.add_argument("--html", type=Path)
+    report.set_defaults(command=_report)
+    for sub in (fill, report):
+        sub.add_argument("--server", metavar="URL", help="ask a running server instead")
+    return parser
+
+
+def _serve(args: argparse.Namespace) -> int:
+    config = load_config(args.config)
+    if not _is_free(config):
+        _tell(say("port_taken", host=config.host, port=config.port))
+        return EXIT_FAILED
+    app = create_app(config, open_works(config))
+    uvicorn.run(
+        app, host=config.host, port=config.port, log_level="warning", access_log=False,
+        server_header=False,
+    )  # fmt: skip
+    return 0
+
+
+def _is_free(config: ServerConfig) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.host, config.port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def _backfill(args: argparse.Namespace) -> int:
+    config = load_config(args.config)
+    if args.server:
+        return _backfill_there(args, config)
+    works = open_works(config)
+    try:
+        interval = _interval(args, works)
+        with Progress(console=Console(stderr=True)) as progress:
+            first = progress.add_task("汇总用量 rolling up", total=1.0)
+            values = roll_up(works, interval, lambda x: progress.update(first, completed=x))
+            second = progress.add_task("判断告警 judging", total=1.0)
+            alerts = judge_all(
+                works, interval, SystemClock().now_ms(),
+                lambda x: progress.update(second, completed=x),
+            )  # fmt: skip
+    finally:
+        _close(works)
+    _tell(say("backfilled", values=values, alerts=alerts))
+    return 0
+
+
+def _interval(args: argparse.Namespace, works: Works) -> Interval:
+    zone = works.site.zone
+    return Interval(midnight_ms(args.start.date(), zone), midnight_ms(args.end.date(), zone))
+
+
+def _backfill_there(args: argparse.Namespace, config: ServerConfig) -> int:
+    span = {
+        "start_ms": int(args.start.astimezone().timestamp() * 1000),
+        "end_ms": int(args.end.astimezone().timestamp() * 1000),
+    }
+    headers = {"Authorization": f"Token {config.write_tokens[0]}"}
+    url = f"{args.server.rstrip('/')}/api/v1/jobs/backfill"
+    answer = httpx.post(url, json=span, headers=headers, timeout=600)
+    if answer.status_code != 200:
+        _tell(say("server_said", status=answer.status_code, text=answer.text[:300]))
+        return EXIT_FAILED
+    done = answer.json()
+    _tell(say("backfilled", values=done["interval_values"], alerts=done["new_alerts"]))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    config = load_config(args.config)
+    if args.server:
+        return _report_there(args)
+    works = open_works(config)
+    try:
+        report = report_of(Analysis(works, SystemClock()), args.year)
+    finally:
+        _close(works)
+    render_docx(report, args.out)
+    if args.html:
+        args.html.write_text(render_html(report), "utf-8")
+    _tell(say("report_written", path=args.out, open=len(report.missing)))
+    return 0
+
+
+def _report_there(args: argparse.Namespace) -> int:
+    for path, kind in ((args.out, "docx"), (args.html, "html")):
+        if path is None:
+            continue
+        url = f"{args.server.rstrip('/')}/api/v1/report/{args.year}.{kind}"
+        answer = httpx.get(url, timeout=120)
+        if answer.status_code != 200:
+            _tell(say("server_said", status=answer.status_code, text=answer.text[:300]))
+            return EXIT_FAILED
+        path.write_bytes(answer.content)
+        _tell(say("report_written", path=path, open=answer.headers.get("X-Open-Facts", "?")))
+    return 0
+
+
+def _close(works: Works) -> None:
+    works.store.close()
+    works.state.close()

@@ -1,0 +1,1 @@
+"""Jobs: what the server does by the clock."""

@@ -1,0 +1,30 @@
+"""Presence: a gate's in and out totals → persons in the building, per interval.  Pure."""
+
+import numpy as np
+
+from server.factbook.workdays import minute_of_day
+from server.series import Series, Times, Values
+from server.site.model import Site
+
+RESET_MINUTE = 180  # at 03:00 the count starts again at zero, so that misses do not add up
+MAX_SILENCE_MS = 30 * 60_000
+
+
+def occupancy(ins: Series, outs: Series, edges_ms: Times, site: Site) -> Values:
+    """Give the largest count of persons at either edge of each interval, (n,); NaN: gate silent."""
+    n = max(0, len(edges_ms) - 1)
+    if not n or not len(ins) or not len(outs):
+        return np.full(n, np.nan)
+    inside = _at(ins, edges_ms) - _at(outs, edges_ms)
+    is_reset = minute_of_day(edges_ms, site) == RESET_MINUTE
+    base_index = np.maximum.accumulate(np.where(is_reset, np.arange(n + 1), 0))
+    counts = np.maximum(inside - inside[base_index], 0.0)
+    return np.asarray(np.maximum(counts[:-1], counts[1:]))
+
+
+def _at(series: Series, times_ms: Times) -> Values:
+    """Give the last value at or before each instant; NaN when it is older than half an hour."""
+    index = np.searchsorted(series.times_ms, times_ms, "right") - 1
+    safe = np.maximum(index, 0)
+    fresh = (index >= 0) & (times_ms - series.times_ms[safe] <= MAX_SILENCE_MS)
+    return np.where(fresh, series.values[safe], np.nan)

@@ -1,0 +1,5 @@
+"""State: what people and rules have decided; SQLAlchemy, SQLite by default, PostgreSQL by URL."""
+
+from server.state.repository import AlertRow, NewAlert, State, open_state
+
+__all__ = ["AlertRow", "NewAlert", "State", "open_state"]

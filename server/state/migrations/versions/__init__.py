@@ -1,0 +1,1 @@
+"""Alembic's environment; versions/ holds one file a change of the schema."""
