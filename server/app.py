@@ -11,6 +11,7 @@ from contract.clock import Clock, SystemClock
 from server.analysis import Analysis
 from server.api.jobs import router as jobs_router
 from server.api.read import router as read_router
+from server.api.report import router as report_router
 from server.api.write import write_router
 from server.config import ServerConfig
 from server.factbook.load import load_factbook
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 
 
 def open_works(config: ServerConfig) -> Works:
-    """Open everything the jobs need; ConfigError when a file is wrong, before anything is opened."""
+    """Open what the jobs need; ConfigError when a file is wrong, before anything is opened."""
     site = load_site(config.site_file)
     factbook = load_factbook(config.factbook_folder)
     rules = load_rules()
@@ -60,6 +61,7 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
     app.state.write_tokens = config.write_tokens
     app.include_router(write_router(works.store, config.write_tokens, config.max_body_bytes))
     app.include_router(read_router)
+    app.include_router(report_router)
     app.include_router(jobs_router)
 
     @app.get("/health", tags=["health 状态"], summary="存活检查 / liveness")

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import httpx
 import structlog
 import uvicorn
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from contract.clock import SystemClock
-from contract.errors import ConfigError
+from contract.errors import ConfigError, DeliveryError
 from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.app import create_app, open_works
@@ -50,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for p in error.problems:
             _tell(say("problem", file=p.file, at=p.key, expected=p.expected, got=p.got, fix=p.fix))
         return EXIT_CONFIG
-    except duckdb.IOException as error:
-        _tell(say("store_taken", error=str(error).splitlines()[0]))
+    except DeliveryError as error:
+        _tell(say("store_taken", error=error))
         return EXIT_FAILED
 
 

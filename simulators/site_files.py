@@ -37,7 +37,7 @@ def site_document() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _meter(m: Any) -> dict[str, Any]:  # noqa: ANN401 - a SimMeter, read field by field
+def _meter(m: Any) -> dict[str, Any]:
     row = {
         "id": m.id, "name": m.name, "device": m.id, "measurand": m.measurand,
         "carrier": m.carrier, "role": m.role, "building": m.building, "end_use": m.end_use,

@@ -52,7 +52,7 @@ def _span(now: Conditions, day: int, begin_h: float, end_h: float) -> tuple[int,
 
 def _evenings(rng: np.random.Generator, now: Conditions, today: int, count: int) -> list[int]:
     """Draw workdays, the last three of them in the ten days before today."""
-    worked = [d for d in range(2, today - 1) if now.is_workday[max(0, now.step_at(d, 12.0))]]
+    worked = [d for d in range(9, today - 1) if now.is_workday[max(0, now.step_at(d, 12.0))]]
     recent = [d for d in worked if d >= today - RECENT_DAYS]
     older = [d for d in worked if d < today - RECENT_DAYS]
     drawn = rng.choice(older, size=min(count - 3, len(older)), replace=False)

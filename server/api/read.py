@@ -131,7 +131,6 @@ def get_delivery(asked: Asked, start: From = 0) -> list[dict[str, Any]]:
     return [asdict(r) for r in asked.receipts(start)]
 
 
-
 def _interval(start_ms: int, end_ms: int) -> Interval:
     if end_ms < start_ms or end_ms - start_ms > MAX_SPAN_MS:
         expected = f"from <= to, at most {MAX_SPAN_MS // DAY_MS} days apart"

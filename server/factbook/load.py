@@ -78,7 +78,7 @@ def load_factbook(extra: Path | None = None) -> Factbook:
     return Factbook(facts, tuple(rows), {k: v for n in names for k, v in n.names.items()})
 
 
-def _rows(name: str, extra: Path | None, kind: Any, problems: list[Problem]) -> list[Any]:  # noqa: ANN401 - one reader for three row types
+def _rows(name: str, extra: Path | None, kind: Any, problems: list[Problem]) -> list[Any]:
     out: list[Any] = []
     texts = {name: files("server.factbook").joinpath(name).read_text("utf-8")}
     if extra is not None and (extra / name).is_file():

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from contract.errors import DeliveryError
 from contract.reading import PointId, Reading, Reason
 from server.periods import Interval, Step, edges
 from server.rollup.model import Grade, Rollup
@@ -33,10 +34,13 @@ _RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readin
 
 
 class DuckStore:
-    """Store on one DuckDB file."""
+    """Store on one DuckDB file; DeliveryError when another process has it open."""
 
     def __init__(self, path: Path) -> None:
-        self._db = duckdb.connect(str(path))
+        try:
+            self._db = duckdb.connect(str(path))
+        except duckdb.IOException as error:
+            raise DeliveryError(str(error).splitlines()[0], permanent=True) from error
         self._write = threading.Lock()
         self._local = threading.local()
         self._db.execute(_SCHEMA)
@@ -259,7 +263,7 @@ def _append(db: duckdb.DuckDBPyConnection, insert: str, columns: dict[str, Any])
         db.unregister("new_rows")
 
 
-def _empty(meter: str, step: Step, grid: Any, n: int) -> Rollup:  # noqa: ANN401 - Times
+def _empty(meter: str, step: Step, grid: Any, n: int) -> Rollup:
     return Rollup(
         meter, step, grid, np.full(n, np.nan), np.zeros(n), np.full(n, Grade.MISSING, np.int8)
     )

@@ -227,7 +227,7 @@ def _during(interval: Interval) -> str:
     return f"time >= {interval.start_ms}ms AND time < {interval.end_ms}ms"
 
 
-def _message(body: Any) -> str:  # noqa: ANN401 - the client gives bytes, str or None
+def _message(body: Any) -> str:
     try:
         return str(json.loads(body)["message"])[:500]
     except (ValueError, KeyError, TypeError):
