@@ -28,7 +28,7 @@ def get_docx(year: Year, asked: Asked) -> Response:
         path = Path(folder) / "report.docx"
         render_docx(report, path)
         content = path.read_bytes()
-    name = quote(f"{report.title}.docx")
+    name = quote(f"{report.title}.docx".replace("\n", ""))
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         "X-Open-Facts": str(len(report.missing)),

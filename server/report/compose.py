@@ -4,6 +4,7 @@ The voice is that of the yearly self-evaluation reports: paired four-character p
 facts.  Nothing is invented: a missing number or fact is a marked gap.
 """
 
+from datetime import date
 from decimal import Decimal
 
 from server.factbook.workdays import ESTIMATED
@@ -44,9 +45,9 @@ def compose(inputs: ReportInputs) -> Report:
         *(Paragraph(text) for text in _sources(w)),
     ]
     if not inputs.is_whole_year:
-        w.gap(f"{inputs.last_on:%Y年%m月%d日}之后的数据（年度未结束）")
-    title = f"{site.organization}{inputs.year}年度自评报告（节能部分）"
-    span = f"统计期间：{inputs.first_on:%Y年%m月%d日}至{inputs.last_on:%Y年%m月%d日}"
+        w.gap(f"{_day(inputs.last_on)}之后的数据（年度未结束）")
+    title = f"{site.organization}\n{inputs.year}年度自评报告（节能部分）"
+    span = f"统计期间：{_day(inputs.first_on)}至{_day(inputs.last_on)}"
     return Report(title, span, tuple(blocks), tuple(w.missing), tuple(w.trace))
 
 
@@ -62,7 +63,11 @@ def _leadership(w: Writer) -> str:
 
 def _results(w: Writer) -> str:
     a = w.inputs.answers
-    until = "" if w.inputs.is_whole_year else f"（截至{w.inputs.last_on:%m月%d日}）"
+    until = (
+        ""
+        if w.inputs.is_whole_year
+        else f"（截至{w.inputs.last_on.month}月{w.inputs.last_on.day}日）"
+    )
     parts = "、".join(
         f"{e.name}{w.number(e.answer, e.name + '用电量', 2, WAN)}万千瓦时"
         for e in w.inputs.end_uses
@@ -132,7 +137,14 @@ def _indicators(w: Writer) -> TableBlock:
         w.gap("各项指标年度目标值")
     header = ("指标", "单位", "目标值", "实际值", "上年同期", "同比", "完整率", "等级")
     note = "注：“—”表示无可比数据，不按零计；水不计入综合能耗；电力折标采用当量值。"
-    return TableBlock("表1 能源资源消费指标完成情况表", "", header, tuple(rows), note)
+    return TableBlock(
+        "表1 能源资源消费指标完成情况表",
+        "",
+        header,
+        tuple(rows),
+        note,
+        (3, 1.5, 1.4, 1.8, 1.4, 1.4, 1.3, 1.2),
+    )
 
 
 def _buildings(w: Writer) -> TableBlock:
@@ -162,11 +174,16 @@ def _end_uses(w: Writer) -> TableBlock:
     ]
     known = sum(float(e.answer.value) for e in w.inputs.end_uses if e.answer.value is not None)
     if total:
-        rows.append(("—", "未分项及损耗", f"{total - known:,.0f}", _share(total - known, total)))
+        rest = round(total - known) + 0.0  # the meters' own steps leave a few kWh either way
+        rows.append(("—", "未分项及损耗", f"{rest:,.0f}", _share(rest, total)))
         rows.append(("01000", "合计", w.plain(whole, 0), "100.0%"))
     header = ("编码", "分项", "用电量 kWh", "占比")
     note = "注：未单独计量的分体空调用电计入照明插座分项。"
     return TableBlock("表3 分项用电情况", "", header, tuple(rows), note)
+
+
+def _day(day: date) -> str:
+    return f"{day.year}年{day.month}月{day.day}日"
 
 
 def _share(part: float | Decimal | None, total: float) -> str:
@@ -187,7 +204,7 @@ def _alerts(w: Writer) -> TableBlock:
         for s in w.inputs.alerts
     )
     header = ("类型", "起数", "已恢复", "时长 h", "多用量（估算）", "折合 元", "涉及建筑")
-    return TableBlock("表4 浪费告警统计", "", header, rows)
+    return TableBlock("表4 浪费告警统计", "", header, rows, widths=(1.6, 1, 1, 1.2, 2, 1.4, 4))
 
 
 def _sources(w: Writer) -> list[str]:

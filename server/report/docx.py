@@ -18,6 +18,7 @@ from server.report.model import Heading, Paragraph, Report, TableBlock
 BODY, KAI, HEI, TITLE, SONG = "仿宋_GB2312", "楷体_GB2312", "黑体", "方正小标宋简体", "宋体"
 SIZE_2, SIZE_3, SIZE_4, SIZE_5 = Pt(22), Pt(16), Pt(14), Pt(10.5)  # 2号 3号 4号 5号
 PITCH = Pt(28.95)
+TEXT_WIDTH = Mm(156)
 _HEADING_FONTS = {1: HEI, 2: KAI, 3: BODY}
 
 
@@ -25,7 +26,8 @@ def render_docx(report: Report, path: Path) -> None:
     """Write the report as a Word document."""
     document = Document()
     _page(document)
-    _line(document, report.title, TITLE, SIZE_2, centred=True)
+    for text in report.title.split("\n"):
+        _line(document, text, TITLE, SIZE_2, centred=True)
     _line(document, report.subtitle, KAI, SIZE_3, centred=True)
     if not report.is_final:
         _line(document, f"（草稿：尚有{len(report.missing)}处待填）", KAI, SIZE_3, centred=True)
@@ -111,12 +113,17 @@ def _table(document: Any, block: TableBlock) -> None:
     _line(document, block.title, HEI, SIZE_4, centred=True)
     table = document.add_table(rows=1, cols=len(block.header), style="Table Grid")
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
+    table.autofit = False
+    widths = block.widths or (1.0,) * len(block.header)
     _row(table.rows[0], block.header, HEI)
     repeat = OxmlElement("w:tblHeader")
     repeat.set(qn("w:val"), "true")
     table.rows[0]._tr.get_or_add_trPr().append(repeat)
     for values in block.rows:
         _row(table.add_row(), values, BODY)
+    for column, width in zip(table.columns, widths, strict=True):
+        for cell in column.cells:
+            cell.width = int(TEXT_WIDTH * width / sum(widths))
     paragraph = document.add_paragraph()
     _font(paragraph.add_run(block.note), BODY, SIZE_5)
 

@@ -30,6 +30,7 @@ class TableBlock:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    widths: tuple[float, ...] = ()  # relative; equal when not given
 
 
 Block = Heading | Paragraph | TableBlock

@@ -1,8 +1,126 @@
-"""Pages (first: a placeholder mount)."""
+"""The console's routes: server-rendered pages that work without any outside network."""
 
-from fastapi import FastAPI
+import secrets
+from importlib.resources import as_file, files
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from server.analysis import Analysis
+from server.analysis.report import report_of
+from server.report.html import render_fragment
+from server.web import labels, views
+
+_SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline';"
+        " frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("server.web", "templates"),
+    autoescape=select_autoescape(),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_basic = HTTPBasic(auto_error=False)
+
+
+def allowed(
+    request: Request, given: Annotated[HTTPBasicCredentials | None, Depends(_basic)]
+) -> Analysis:
+    """Let in whoever knows the console's token, everybody where it has none (loopback only)."""
+    token: str = request.app.state.console_token
+    if token and (given is None or not secrets.compare_digest(given.password, token)):
+        raise HTTPException(401, "口令不正确 / wrong password", {"WWW-Authenticate": "Basic"})
+    found: Analysis = request.app.state.analysis
+    return found
+
+
+Asked = Annotated[Analysis, Depends(allowed)]
+router = APIRouter(include_in_schema=False)
+
+
+def page(name: str, analysis: Analysis, **values: Any) -> HTMLResponse:
+    """Render a template."""
+    text = _ENVIRONMENT.get_template(f"{name}.html").render(
+        site=analysis.site,
+        now=views.local(analysis.clock.now_ms(), analysis),
+        labels=labels,
+        active=name,
+        **values,
+    )
+    return HTMLResponse(text, headers=_SECURITY)
+
+
+@router.get("/")
+def overview(asked: Asked) -> HTMLResponse:
+    """Show the site today, this month, this year."""
+    return page("overview", asked, **views.overview(asked))
+
+
+@router.get("/buildings/{building}")
+def building(building: str, asked: Asked) -> HTMLResponse:
+    """Show one building."""
+    if building not in {b.id for b in asked.site.buildings}:
+        raise HTTPException(404, f"没有这栋建筑 / no such building: {building}")
+    return page("building", asked, **views.building_page(asked, building))
+
+
+@router.get("/meters")
+def meters(asked: Asked) -> HTMLResponse:
+    """Show every meter and its last reading."""
+    return page("meters", asked, groups=views.meter_groups(asked), local=views.local, asked=asked)
+
+
+@router.get("/alerts")
+def alerts(asked: Asked, rule: str = "", only_open: bool = False) -> HTMLResponse:
+    """Show alerts, newest first."""
+    rows = asked.works.state.alerts(is_open=True if only_open else None)
+    shown = [r for r in rows if not rule or r.rule == rule]
+    return page(
+        "alerts", asked, rows=views.alert_rows(asked, shown), rules=asked.works.rules,
+        rule=rule, only_open=only_open,
+    )  # fmt: skip
+
+
+@router.get("/alerts/{number}")
+def alert(number: int, asked: Asked) -> HTMLResponse:
+    """Show one alert with its evidence."""
+    row = asked.works.state.alert(number)
+    if row is None:
+        raise HTTPException(404, f"没有这条告警 / no such alert: {number}")
+    return page("alert", asked, **views.alert_page(asked, row))
+
+
+@router.get("/report")
+def report(asked: Asked, year: int = 0) -> HTMLResponse:
+    """Show the year's energy section as it stands."""
+    shown = year or views.today_of(asked).year
+    if not 2000 <= shown <= 2100:
+        raise HTTPException(422, f"expected a year from 2000 to 2100, got {year}")
+    found = report_of(asked, shown)
+    fragment = render_fragment(found)
+    return page("report", asked, report=found, fragment=fragment, year=shown)
+
+
+@router.get("/static/plotly.min.js")
+def plotly() -> Response:
+    """Give the chart library that the plotly wheel ships."""
+    with as_file(files("plotly") / "package_data" / "plotly.min.js") as path:
+        headers = {"Cache-Control": "max-age=86400"}
+        return FileResponse(path, media_type="text/javascript", headers=headers)
 
 
 def mount_console(app: FastAPI, token: str) -> None:
-    """Mount."""
+    """Put the console onto the application."""
     app.state.console_token = token
+    app.include_router(router)
+    folder = str(files("server.web") / "static")
+    app.mount("/static", StaticFiles(directory=folder), name="static")
