@@ -109,10 +109,21 @@ def readings_of(parsed: Parsed, number: int, line: str) -> list[Reading]:
     for name in names:
         if name not in MEASURANDS or MEASURANDS[name].medium != parsed.measurement:
             raise LineError(number, line, f"a measurand of {parsed.measurement}", repr(name))
-        reason = Reason(int(parsed.fields.get(name + QUALITY_SUFFIX, 0.0)))
-        point = PointId(site, device, name)
-        out.append(Reading(point, parsed.time_ms, parsed.fields.get(name), reason, lag))
+        reason = _reason(parsed.fields.get(name + QUALITY_SUFFIX, 0.0), name, number, line)
+        value = parsed.fields.get(name)
+        if (value is None) != reason.is_bad:
+            raise LineError(number, line, "a value or a bad reason", f"{value} and {reason.name}")
+        out.append(Reading(PointId(site, device, name), parsed.time_ms, value, reason, lag))
     return out
+
+
+def _reason(code: float, name: str, number: int, line: str) -> Reason:
+    try:
+        return Reason(int(code))
+    except ValueError:
+        raise LineError(
+            number, line, f"a reason code in {name}{QUALITY_SUFFIX}", repr(code)
+        ) from None
 
 
 def parse_line(line: str, number: int = 1, precision: str = PRECISION) -> Parsed:

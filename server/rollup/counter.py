@@ -6,10 +6,11 @@ energy is spread evenly over it, graded estimated, and lowers the coverage.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from server.periods import Step
 from server.rollup.model import Grade, Rollup
-from server.series import Flags, Series, Times, Values
+from server.series import Series, Times, Values
 
 NEAR_ROLLOVER = 0.9  # a fall counts as a rollover when it starts above this share of the width
 
@@ -21,14 +22,20 @@ def continuous(values: Values, rollover: float | None) -> Values:
     are both counted.  Any other fall is a reset: the counter has counted its new value since.
     """
     steps = np.diff(values)
-    fell = steps < 0
-    since_reset = values[1:]
+    reset = resets(values, rollover)
     if rollover is not None:
-        rolled = fell & (values[:-1] > NEAR_ROLLOVER * rollover)
+        rolled = (steps < 0) & ~reset
         steps = np.where(rolled, rollover - values[:-1] + values[1:], steps)
-        fell &= ~rolled
-    steps = np.where(fell, since_reset, steps)
+    steps = np.where(reset, values[1:], steps)
     return np.concatenate([np.zeros(1), np.cumsum(steps)])
+
+
+def resets(values: Values, rollover: float | None) -> NDArray[np.bool_]:
+    """Say for each step (n - 1,) whether the counter began again for no declared reason."""
+    fell = np.diff(values) < 0
+    if rollover is None:
+        return fell
+    return np.asarray(fell & (values[:-1] <= NEAR_ROLLOVER * rollover))
 
 
 def rollup(
@@ -52,8 +59,8 @@ def rollup(
     at_edges = np.interp(edges_ms, times, total, left=np.nan, right=np.nan)
     values = np.diff(at_edges)
     coverage = _coverage(series.times_ms, edges_ms, max_spacing_ms)
-    fell = np.concatenate([[False], np.diff(series.values) < 0])
-    estimated = (coverage < 1.0 - 1e-9) | _has_any(series.times_ms[fell], edges_ms)
+    reset_times = series.times_ms[1:][resets(series.values, rollover)]
+    estimated = (coverage < 1.0 - 1e-9) | _has_any(reset_times, edges_ms)
     grades = np.where(estimated, Grade.ESTIMATED, Grade.MEASURED)
     grades = np.where(np.isnan(values), Grade.MISSING, grades).astype(np.int8)
     return Rollup(meter, step, edges_ms, values, coverage, grades)
@@ -78,6 +85,7 @@ def _coverage(times_ms: Times, edges_ms: Times, max_spacing_ms: int) -> Values:
     return np.asarray(np.clip(np.diff(at_edges) / np.diff(edges_ms), 0.0, 1.0))
 
 
-def _has_any(times_ms: Times, edges_ms: Times) -> Flags:
-    counts = np.searchsorted(times_ms, edges_ms, "left")
+def _has_any(times_ms: Times, edges_ms: Times) -> NDArray[np.bool_]:
+    """Say for each interval (start, end] whether one of the instants lies in it."""
+    counts = np.searchsorted(times_ms, edges_ms, "right")
     return np.asarray(np.diff(counts) > 0)

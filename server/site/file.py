@@ -34,7 +34,7 @@ class _Head(Strict):
     def _zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise ValueError("an IANA time zone; fix: for instance Asia/Shanghai") from error
         return value
 

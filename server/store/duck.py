@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 
 from contract.errors import DeliveryError
+from contract.measurand import MEASURANDS
 from contract.reading import PointId, Reading, Reason
 from server.periods import Interval, Step, edges
 from server.rollup.model import Grade, Rollup
@@ -90,7 +91,7 @@ class DuckStore:
             last = dict(self._last)
         out = []
         for point, number in list(self._points.items()):
-            if point.site == site and number in last:
+            if point.site == site and point.measurand in MEASURANDS and number in last:
                 time_ms, value, code = last[number]
                 reason = Reason(code)
                 kept = None if reason.is_bad else value

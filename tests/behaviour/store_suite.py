@@ -1,0 +1,131 @@
+"""What any Store must do; run against the embedded one, and against a real InfluxQL engine."""
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from contract.line import encode
+from contract.reading import PointId, Reading, Reason
+from server.periods import DAY_MS, HOUR_MS, QUARTER_MS, Interval, Step, edges
+from server.rollup.model import Grade, Rollup
+from server.site.model import Building, Carrier, Dated, Meter, Role, Site
+from server.store.protocol import Store
+
+ZONE = ZoneInfo("Asia/Shanghai")
+T0 = 1_767_196_800_000  # a midnight of the site
+POINT = PointId("s", "E01", "energy_import_kwh")
+ALL = Interval(0, 2 * T0)
+SITE = Site(
+    "s",
+    "大院",
+    "中心",
+    ZONE,
+    (Building("b1", "一号 楼", (Dated(date(2020, 1, 1), 100.0),)),),
+    (Meter("E01", "总表", "E01", POINT.measurand, Carrier.ELECTRICITY, Role.MAIN, "b1", "01000"),),
+)
+
+
+def put(store: Store, *readings: Reading) -> None:
+    result = store.write_lines("\n".join(encode(readings)).encode())
+    assert not result.errors
+
+
+def reading(value: float, at: int, point: PointId = POINT) -> Reading:
+    return Reading(point, T0 + at, value)
+
+
+class StoreSuite:
+    """Subclass it and give `store` as a fixture."""
+
+    def test_what_is_written_is_read(self, store: Store) -> None:
+        put(store, reading(1.5, 0), reading(2.25, 1000))
+        series = store.read_series(POINT, ALL)
+        assert series.times_ms.tolist() == [T0, T0 + 1000]
+        assert series.values.tolist() == [1.5, 2.25]
+
+    def test_intervals_are_half_open(self, store: Store) -> None:
+        put(store, reading(1, 0), reading(2, 1000), reading(3, 2000))
+        found = store.read_series(POINT, Interval(T0 + 1000, T0 + 2000))
+        assert found.values.tolist() == [2]
+
+    def test_the_last_write_of_a_point_and_time_wins(self, store: Store) -> None:
+        put(store, reading(1, 0), reading(2, 1000))
+        put(store, reading(7, 0))
+        put(store, reading(7, 0))
+        assert store.read_series(POINT, ALL).values.tolist() == [7, 2]
+
+    def test_readings_may_come_in_any_order(self, store: Store) -> None:
+        for at in (3000, 1000, 2000):
+            put(store, reading(at, at))
+        assert store.read_series(POINT, ALL).values.tolist() == [1000, 2000, 3000]
+
+    def test_a_missing_reading_is_not_a_value(self, store: Store) -> None:
+        put(store, reading(5, 0), Reading(POINT, T0 + 1000, None, Reason.TIMEOUT))
+        assert store.read_series(POINT, ALL).values.tolist() == [5]
+        (last,) = store.read_last("s")
+        assert (last.value, last.reason, last.time_ms) == (None, Reason.TIMEOUT, T0 + 1000)
+
+    def test_the_last_reading_of_every_point_is_known(self, store: Store) -> None:
+        other = PointId("s", "E02", "power_kw")
+        elsewhere = PointId("other", "E02", "power_kw")
+        put(store, reading(1, 0), reading(2, 1000), reading(9, 0, other), reading(8, 0, elsewhere))
+        found = {r.point: r.value for r in store.read_last("s")}
+        assert found == {POINT: 2, other: 9}
+
+    def test_good_lines_of_a_bad_batch_are_kept_and_the_bad_ones_named(self, store: Store) -> None:
+        good = encode([reading(1, 0)])[0]
+        body = f"{good}\nnonsense\nelectricity,device=E01,site=s volts=3 {T0}\n"
+        result = store.write_lines(body.encode())
+        assert result.accepted == 1
+        assert [e.split(":")[0] for e in result.errors] == ["line 2", "line 3"]
+        assert store.read_series(POINT, ALL).values.tolist() == [1]
+
+    def test_odd_names_come_back_as_they_were(self, store: Store) -> None:
+        point = PointId("a b", "E=1,'2'", "power_kw")
+        put(store, reading(3, 0, point))
+        assert store.read_series(point, ALL).values.tolist() == [3]
+
+    def test_an_unknown_point_is_empty(self, store: Store) -> None:
+        assert len(store.read_series(PointId("s", "nobody", "power_kw"), ALL)) == 0
+
+    def test_many_points_are_read_at_once(self, store: Store) -> None:
+        points = [PointId("s", f"E{i}", "power_kw") for i in range(20)]
+        put(store, *[reading(i, 0, p) for i, p in enumerate(points)])
+        found = store.read_many(points, ALL)
+        assert [found[p].values.tolist() for p in points] == [[i] for i in range(20)]
+
+    def test_receipts_come_back_oldest_first(self, store: Store) -> None:
+        fields = "sequence_first={0},sequence_last={0},oldest_ms=5,newest_ms=6,readings_sent=7"
+        lines = [
+            f"delivery,device=a1,site=s {fields.format(float(i))},lag_s=0.0 {T0 + i}"
+            for i in (3, 1, 2)
+        ]
+        assert not store.write_lines("\n".join(lines).encode()).errors
+        found = store.read_receipts("s", T0 + 2)
+        assert [(r.agent, r.sequence_first, r.sent_ms) for r in found] == [
+            ("a1", 2, T0 + 2),
+            ("a1", 3, T0 + 3),
+        ]
+
+    def test_rollups_come_back_on_the_grid_with_gaps_missing(self, store: Store) -> None:
+        span = Interval(T0, T0 + HOUR_MS)
+        grid = edges(span, Step.QUARTER, ZONE)
+        values = np.array([1.0, np.nan, 3.0, 4.0])
+        grades = np.array([0, Grade.MISSING, 3, 0], np.int8)
+        coverage = np.array([1.0, 0.0, 0.5, 1.0])
+        store.write_rollups(SITE, [Rollup("E01", Step.QUARTER, grid, values, coverage, grades)])
+        wide = Interval(T0 - QUARTER_MS, T0 + HOUR_MS)
+        found = store.read_rollups(SITE, ["E01"], Step.QUARTER, wide)["E01"]
+        assert found.values == pytest.approx([np.nan, 1, np.nan, 3, 4], nan_ok=True)
+        assert found.grades.tolist() == [Grade.MISSING, 0, Grade.MISSING, 3, 0]
+        assert found.coverage.tolist() == [0, 1, 0, 0.5, 1]
+
+    def test_a_rollup_written_again_replaces_the_first(self, store: Store) -> None:
+        grid = np.array([T0, T0 + DAY_MS], np.int64)
+        for value in (5.0, 6.0):
+            r = Rollup("E01", Step.DAY, grid, np.array([value]), np.ones(1), np.zeros(1, np.int8))
+            store.write_rollups(SITE, [r])
+        found = store.read_rollups(SITE, ["E01"], Step.DAY, Interval(T0, T0 + DAY_MS))["E01"]
+        assert found.values.tolist() == [6.0]

@@ -1,0 +1,132 @@
+"""Every profile proves itself: it loads, its examples decode, a server serves it, we read it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import yaml
+
+from contract.clock import SystemClock
+from contract.errors import ConfigError
+from contract.measurand import MEASURANDS
+from edge.decode import Source, decode
+from edge.drivers.modbus import ModbusDriver, rtu_link, rtu_over_tcp_link, tcp_link
+from edge.plan import RawBlock, ReadBlock, plan
+from edge.profile import DeviceProfile, Protocol, all_profiles, find_profile, load_profile
+from edge.profile.index import index_text, schema_text
+from simulators.devices import Device
+from simulators.modbus_server import Served, serve_serial, serve_tcp
+from simulators.pty_line import PtyLine
+
+FOLDER = Path(__file__).parents[2] / "device_profiles"
+PROFILES = {p.ref: p for p in all_profiles()}
+MODBUS = [r for r, p in PROFILES.items() if p.protocol is Protocol.MODBUS]
+
+
+@pytest.mark.parametrize("ref", MODBUS)
+def test_examples_decode_to_their_readings(ref: str) -> None:
+    profile = PROFILES[ref]
+    assert profile.examples
+    for example in profile.examples:
+        points = tuple(profile.point(name) for name in example.readings)
+        block = ReadBlock(example.function, example.address, len(example.words), points)
+        for reading in decode(RawBlock(block, example.words), Source("s", "d"), 0):
+            expected = example.readings[reading.point.measurand]
+            assert reading.value == pytest.approx(expected, rel=1e-6), example.source
+
+
+@pytest.mark.parametrize("ref", sorted(PROFILES))
+def test_the_plan_keeps_the_devices_limits(ref: str) -> None:
+    profile = PROFILES[ref]
+    for block in plan(profile.points, profile.limits):
+        assert block.count <= profile.limits.max_registers
+        if profile.limits.even and not block.points[0].node:
+            assert block.address % 2 == block.count % 2 == 0
+
+
+def shown(profile: DeviceProfile) -> dict[str, float]:
+    """Give each point a value of its own that its coding can hold exactly."""
+    out = {}
+    for i, point in enumerate(profile.points, 1):
+        m = MEASURANDS[point.measurand]
+        out[point.measurand] = float(max(m.low, min(m.high, 0.5 if m.high <= 1 else 2.0 * i)))
+    out.update({k: 50.0 for k in out if k == "frequency_hz"})
+    return out
+
+
+async def read_all(profile: DeviceProfile, driver: ModbusDriver, unit: int) -> dict[str, float]:
+    got = {}
+    for block in plan(profile.points, profile.limits):
+        raw = await driver.read(unit, block)
+        for reading in decode(raw, Source("s", "d"), 0):
+            assert reading.value is not None, reading
+            got[reading.point.measurand] = reading.value
+    await driver.close()
+    return got
+
+
+@pytest.mark.parametrize("rtu", [False, True])
+@pytest.mark.parametrize("ref", MODBUS)
+def test_the_real_driver_reads_back_what_the_simulator_shows(ref: str, rtu: bool) -> None:
+    profile, values = PROFILES[ref], shown(PROFILES[ref])
+
+    async def run() -> dict[str, float]:
+        served = [Served(3, Device("d", ref, lambda _: values))]
+        server, port = await serve_tcp(served, SystemClock(), rtu=rtu)
+        make = rtu_over_tcp_link if rtu else tcp_link
+        try:
+            return await read_all(profile, ModbusDriver(make("127.0.0.1", port, 1.0)), 3)
+        finally:
+            await server.shutdown()
+
+    assert asyncio.run(run()) == pytest.approx(values, rel=1e-6)
+
+
+def test_a_meter_is_read_over_a_serial_line() -> None:
+    ref = "chint/dtsu666"
+    values = shown(PROFILES[ref])
+
+    async def run() -> dict[str, float]:
+        with PtyLine(19_200) as line:
+            served = [Served(5, Device("d", ref, lambda _: values))]
+            server = await serve_serial(served, SystemClock(), line.device_end, 19_200)
+            driver = ModbusDriver(rtu_link(line.master_end, 19_200, "N", 1, 1.0))
+            try:
+                return await read_all(PROFILES[ref], driver, 5)
+            finally:
+                await server.shutdown()
+
+    assert asyncio.run(run()) == pytest.approx(values, rel=1e-6)
+
+
+def test_the_generated_pages_are_current() -> None:
+    assert (FOLDER / "index.md").read_text("utf-8") == index_text(all_profiles())
+    assert (FOLDER / "profile.schema.json").read_text("utf-8") == schema_text()
+
+
+def test_a_wrong_profile_tells_every_error(tmp_path: Path) -> None:
+    text = yaml.safe_load((FOLDER / "eastron/sdm630.yaml").read_text("utf-8"))
+    text["points"][0]["unit"] = "kWh"
+    text["points"][1]["measurand"] = "volts"
+    text["limits"]["max_registers"] = 500
+    text["colour"] = "grey"
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump(text), "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_profile(path)
+    keys = {p.key for p in caught.value.problems}
+    assert {"points.0", "points.1.measurand", "limits.max_registers", "colour"} <= keys
+
+
+def test_overlapping_registers_are_refused(tmp_path: Path) -> None:
+    text = yaml.safe_load((FOLDER / "eastron/sdm630.yaml").read_text("utf-8"))
+    text["points"][1]["address"] = text["points"][0]["address"]
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump(text), "utf-8")
+    with pytest.raises(ConfigError, match="do not overlap"):
+        load_profile(path)
+
+
+def test_an_unknown_profile_names_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="eastron/sdm630"):
+        find_profile("nobody/nothing")

@@ -1,0 +1,60 @@
+"""A real HTTP server that answers as scripted and keeps what it took."""
+
+import gzip
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Sink:
+    """Answers each POST by `script(lines)`; lines of bodies answered 204 are kept."""
+
+    def __init__(self, script: Callable[[list[str]], Answer], delay_s: float = 0.0) -> None:
+        self.kept: list[str] = []
+        self.posts = 0
+        sink = self
+
+        class Door(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                lines = [ln for ln in gzip.decompress(body).decode().split("\n") if ln]
+                sink.posts += 1
+                status, headers, content = script(lines)
+                if status == 0:
+                    time.sleep(delay_s)
+                    status = 204
+                if status == 204:
+                    sink.kept += lines
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Sink":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def data(self) -> list[str]:
+        """Give the kept lines without receipts."""
+        return [ln for ln in self.kept if not ln.startswith("delivery")]
