@@ -10,6 +10,7 @@ from simulators.layout import SimMeter, meters
 
 RECENT_DAYS = 10
 _AC_EVENTS, _LIGHT_EVENTS, _LEAKS = 40, 24, 6
+_SHORTEST_LEAK_MS = 2 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ def _leaks(rng: np.random.Generator, now: Conditions, now_ms: int) -> Iterator[W
     for i in range(_LEAKS):
         start_ms = now.start_ms + period * (i + 1) + int(rng.integers(0, 8)) * 86_400_000
         end_ms = start_ms + int(rng.integers(3 * 24, 8 * 24)) * 3_600_000
-        yield _leak(rng, pipes[i % len(pipes)], start_ms, min(end_ms, now_ms - 9 * 86_400_000))
+        end_ms = min(end_ms, now_ms - 9 * 86_400_000)
+        if end_ms - start_ms >= _SHORTEST_LEAK_MS:
+            yield _leak(rng, pipes[i % len(pipes)], start_ms, end_ms)
     still = now_ms - int(rng.integers(60, 120)) * 3_600_000
     yield _leak(rng, pipes[0], still, now.start_ms + now.steps * STEP_MS)
 
