@@ -135,7 +135,8 @@ class Pusher:
                 headers=self._headers,
             )
         except urllib3.exceptions.HTTPError as error:
-            raise DeliveryError(f"no answer: {error}", permanent=False) from error
+            why = str(error).rsplit(": ", 1)[-1]
+            raise DeliveryError(f"no answer: {why}", permanent=False) from error
         status, said = answer.status, _message(answer.data)
         if status == KEPT:
             return

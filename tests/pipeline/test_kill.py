@@ -1,0 +1,83 @@
+"""Kill -9 of agents and server at random during a live run: no slot missing, none doubled."""
+
+import random
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from contract.clock import SystemClock
+from simulators.demo import (
+    AGENTS,
+    INTERVAL_S,
+    Run,
+    prepare,
+    start_agent,
+    start_server,
+    start_simulator,
+)
+from simulators.stage import Stage, stage
+from simulators.truth_checks import Live, live_energy, slot_check
+
+RUN_S = 120.0
+DRAIN_S = 30.0
+SEED, MONTHS = 11, 1
+
+
+def kill_at_random(it: Stage, run: Run, rng: random.Random, until_s: float) -> dict[str, int]:
+    kills = dict.fromkeys((*AGENTS, "server"), 0)
+    while time.monotonic() < until_s:
+        time.sleep(rng.uniform(4, 9))
+        victim = rng.choice([*AGENTS, "server"])
+        it.kill(victim)
+        kills[victim] += 1
+        if victim == "server":
+            time.sleep(rng.uniform(0, 3))
+            start_server(it, run)
+        else:
+            start_agent(it, run, victim)
+    return kills
+
+
+def waiting(folder: Path, agent: str) -> int:
+    with sqlite3.connect(f"file:{folder / agent}.outbox.db?mode=ro", uri=True) as db:
+        return int(db.execute("SELECT count(*) FROM round").fetchone()[0])
+
+
+def test_kills_at_random_lose_no_slot_and_double_none(tmp_path: Path) -> None:
+    run = prepare(tmp_path / "run", SEED, MONTHS, 0)
+    with stage(run.folder) as it:
+        start_simulator(it, run, SEED, MONTHS)
+        start_server(it, run)
+        live = Live(AGENTS, INTERVAL_S * 1000, SystemClock().now_ms())
+        for agent in AGENTS:
+            start_agent(it, run, agent)
+        kills = kill_at_random(it, run, random.Random(SEED), time.monotonic() + RUN_S)
+        time.sleep(2 * INTERVAL_S)
+        for agent in AGENTS:
+            assert it.stop(agent) == 0, it.tail(agent)
+            start_agent(it, run, agent)
+        deadline = time.monotonic() + DRAIN_S
+        while any(waiting(run.folder, a) for a in AGENTS) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert all(n > 0 for n in kills.values()), kills
+        slots = slot_check(run.client, run.compound, live)
+        assert slots.holds, (slots.found, kills)
+        meters = list(run.compound.meters.values())
+        for check in live_energy(run.client, run.compound, meters, live):
+            assert check.holds, check
+        lengths = [len(live.readings(run.client, m)["times_ms"]) for m in meters]
+        assert min(lengths) >= RUN_S / INTERVAL_S - 1
+
+
+@pytest.mark.parametrize("months", [2])
+def test_the_demo_ends_well_and_every_check_of_it_holds(
+    tmp_path: Path, months: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from simulators.cli import main
+
+    folder = tmp_path / "demo"
+    assert main(["demo", "--once", "--months", str(months), "--dir", str(folder)]) == 0
+    assert "✗" not in capfd.readouterr().out
+    assert list(folder.glob("report-*.docx"))
