@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import structlog
@@ -21,11 +22,13 @@ from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.app import create_app, open_works
 from server.config import ServerConfig, load_config
+from server.grafana import push_dashboard
 from server.jobs.work import Works, judge_all, roll_up
 from server.messages import say
 from server.periods import Interval, midnight_ms
 from server.report.docx import render_docx
 from server.report.html import render_html
+from server.store.influx import set_up
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
 
@@ -50,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _tell(say("problem", file=p.file, at=p.key, expected=p.expected, got=p.got, fix=p.fix))
         return EXIT_CONFIG
     except DeliveryError as error:
-        _tell(say("store_taken", error=error))
+        _tell(say("failed", error=error))
         return EXIT_FAILED
 
 
@@ -88,9 +91,55 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, required=True)
     report.add_argument("--html", type=Path)
     report.set_defaults(command=_report)
+    _add_set_up(commands)
     for sub in (fill, report):
         sub.add_argument("--server", metavar="URL", help="ask a running server instead")
     return parser
+
+
+def _add_set_up(commands: Any) -> None:
+    influx = commands.add_parser(
+        "influx-init",
+        help="建立 InfluxDB 存储桶与各代理只写令牌 / set up an InfluxDB 2 bucket and tokens",
+        epilog="例 example: compound-server influx-init --url http://127.0.0.1:8086"
+        " --admin-token-file admin --agents a1 a2 --out tokens",
+    )
+    influx.add_argument("--url", required=True)
+    influx.add_argument("--admin-token-file", type=Path, required=True)
+    influx.add_argument("--org", default="compound")
+    influx.add_argument("--bucket", default="energy")
+    influx.add_argument("--retention-days", type=int, default=0, help="0: for ever")
+    influx.add_argument("--agents", nargs="+", required=True, metavar="NAME")
+    influx.add_argument("--out", type=Path, required=True, help="a folder for the token files")
+    influx.set_defaults(command=_influx_init)
+    push = commands.add_parser(
+        "grafana-push",
+        help="把看板送到 Grafana / push a dashboard to Grafana",
+        epilog="例 example: compound-server grafana-push --url http://127.0.0.1:3000"
+        " --token-file token --dashboard grafana/dashboards/compound.json",
+    )
+    push.add_argument("--url", required=True)
+    push.add_argument("--token-file", type=Path, required=True)
+    push.add_argument("--dashboard", type=Path, required=True)
+    push.set_defaults(command=_grafana_push)
+
+
+def _influx_init(args: argparse.Namespace) -> int:
+    token = args.admin_token_file.read_text("utf-8").strip()
+    made = set_up(args.url, token, args.org, args.bucket, args.retention_days, args.agents)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, secret in made.items():
+        path = args.out / name
+        path.touch(mode=0o600)
+        path.write_text(secret + "\n", "utf-8")
+    _tell(say("influx_ready", bucket=args.bucket, tokens=", ".join(made), folder=args.out))
+    return 0
+
+
+def _grafana_push(args: argparse.Namespace) -> int:
+    url = push_dashboard(args.url, args.token_file.read_text("utf-8").strip(), args.dashboard)
+    _tell(say("dashboard_pushed", url=url))
+    return 0
 
 
 def _serve(args: argparse.Namespace) -> int:

@@ -7,10 +7,12 @@ MESSAGES = {
         "    实为 got:      {got}\n    处理 fix:      {fix}"
     ),
     "port_taken": "{host}:{port} 已被占用，请更换 listen.port。/ The address is in use.",
-    "store_taken": (
-        "数据库正被另一进程使用：{error}\n请改用 --server URL，或先停止服务。"
-        " / Another process has the store open; use --server URL."
+    "failed": (
+        "未完成：{error}\n若数据库正被运行中的服务使用，请加 --server URL。"
+        " / Not done; if a running server holds the store, use --server URL."
     ),
+    "influx_ready": "存储桶 {bucket} 已就绪；令牌 {tokens} 已写入 {folder}。/ Bucket ready.",
+    "dashboard_pushed": "看板已更新：{url} / Dashboard pushed.",
     "backfilled": "已补算 {values} 个时段值，新增告警 {alerts} 条。/ Recomputed.",
     "report_written": "报告已写入 {path}；待填 {open} 处。/ Report written.",
     "server_said": "服务器答复 {status}：{text} / the server refused",

@@ -13,7 +13,7 @@ from contract.errors import DeliveryError
 from server.jobs.work import Works, judge_all, roll_up, touched
 from server.periods import DAY_MS, HOUR_MS, Interval
 
-ROLL_UP_S, JUDGE_S = 60, 120
+ROLL_UP_S, JUDGE_S, MAINTAIN_S = 60, 120, 86_400
 LEASE_MS = 10 * 60_000
 RECEIPTS_OVERLAP_MS = 5 * 60_000  # an agent's clock may be this far behind ours
 JUDGE_DAYS = 3
@@ -35,7 +35,8 @@ class Schedule:
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        for seconds, job in ((ROLL_UP_S, self.roll_up), (JUDGE_S, self.judge)):
+        jobs = ((ROLL_UP_S, self.roll_up), (JUDGE_S, self.judge), (MAINTAIN_S, self.maintain))
+        for seconds, job in jobs:
             scheduler.add_job(self._in_thread, "interval", seconds=seconds, args=[job])
         scheduler.start()
         return scheduler
@@ -57,6 +58,10 @@ class Schedule:
         new = judge_all(self.works, Interval(start_ms, now_ms + HOUR_MS), now_ms)
         if new:
             log.info("alerts_found", new=new)
+
+    def maintain(self) -> None:
+        """Let the store do its daily housekeeping."""
+        self.works.store.maintain()
 
     async def _in_thread(self, job: Callable[[], None]) -> None:
         now_ms = self.clock.now_ms()

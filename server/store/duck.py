@@ -1,7 +1,7 @@
 """The embedded store: DuckDB in the server's own process.
 
 Rows are appended and never updated; of several rows for one point and time the last written wins
-when they are read, and only it is left after `compact`.  A write is durable when it returns.
+when they are read, and only it is left after `maintain`.  A write is durable when it returns.
 One process owns the file; one lock owns the writer, readers use cursors of their own.
 """
 
@@ -154,7 +154,7 @@ class DuckStore:
             target.grades[at] = got["grade"][rows]
         return out
 
-    def compact(self) -> None:
+    def maintain(self) -> None:
         """Sort the readings by point and time, and leave one row for each."""
         with self._write:
             self._db.execute("BEGIN")

@@ -12,7 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import numpy as np
-from influxdb_client import InfluxDBClient
+from influxdb_client import (
+    BucketRetentionRules,
+    InfluxDBClient,
+    Permission,
+    PermissionResource,
+)
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
@@ -137,6 +142,9 @@ class InfluxStore:
             out[meter] = r
         return out
 
+    def maintain(self) -> None:
+        """Nothing: InfluxDB compacts by itself."""
+
     def close(self) -> None:
         """Release the connections."""
         self._http.close()
@@ -181,6 +189,36 @@ class InfluxStore:
                     **series.get("tags", {}),
                     **dict(zip(series["columns"], values, strict=True)),
                 }
+
+
+def set_up(
+    url: str, admin_token: str, org: str, bucket: str, retention_days: int, agents: Sequence[str]
+) -> dict[str, str]:
+    """Make the bucket if it is not there, a write-only token an agent, and a read-write one.
+
+    Every bucket has a virtual DBRP mapping, so InfluxQL finds it as db=<bucket>.  Gives the
+    tokens by name (`server` is the server's own); DeliveryError when InfluxDB refuses.
+    """
+    try:
+        with InfluxDBClient(url, admin_token, org=org, timeout=30_000) as client:
+            owner = client.organizations_api().find_organizations(org=org)[0]
+            buckets = client.buckets_api()
+            found = buckets.find_bucket_by_name(bucket)
+            if found is None:
+                rules = BucketRetentionRules(every_seconds=retention_days * 86_400)
+                found = buckets.create_bucket(None, bucket, org=owner.id, retention_rules=rules)
+            granted = dict.fromkeys(agents, ("write",)) | {"server": ("read", "write")}
+            made = {}
+            for name, actions in granted.items():
+                resource = PermissionResource(type="buckets", id=found.id, org_id=owner.id)
+                permissions = [Permission(action=a, resource=resource) for a in actions]
+                authorization = client.authorizations_api().create_authorization(
+                    owner.id, permissions
+                )
+                made[name] = str(authorization.token)
+            return made
+    except (ApiException, IndexError) as error:
+        raise DeliveryError(f"InfluxDB refused the set-up: {error}", permanent=True) from error
 
 
 def rollup_lines(site: Site, meter: Meter, r: Rollup) -> Iterator[str]:

@@ -58,5 +58,8 @@ class Store(Protocol):
     ) -> dict[str, Rollup]:
         """Give the rollups of meters on the step grid that covers the interval; gaps are NaN."""
 
+    def maintain(self) -> None:
+        """Do the engine's daily housekeeping, if it leaves any to us."""
+
     def close(self) -> None:
         """Flush and release everything."""
