@@ -28,6 +28,8 @@ from server.messages import say
 from server.periods import Interval, midnight_ms
 from server.report.docx import render_docx
 from server.report.html import render_html
+from server.site.file import load_site
+from server.site.model import Site
 from server.store.influx import set_up
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
     )
     try:
         return int(args.command(args))
@@ -171,7 +173,7 @@ def _backfill(args: argparse.Namespace) -> int:
         return _backfill_there(args, config)
     works = open_works(config)
     try:
-        interval = _interval(args, works)
+        interval = _interval(args, works.site)
         with Progress(console=Console(stderr=True)) as progress:
             first = progress.add_task("汇总用量 rolling up", total=1.0)
             values = roll_up(works, interval, lambda x: progress.update(first, completed=x))
@@ -186,16 +188,14 @@ def _backfill(args: argparse.Namespace) -> int:
     return 0
 
 
-def _interval(args: argparse.Namespace, works: Works) -> Interval:
-    zone = works.site.zone
+def _interval(args: argparse.Namespace, site: Site) -> Interval:
+    zone = site.zone
     return Interval(midnight_ms(args.start.date(), zone), midnight_ms(args.end.date(), zone))
 
 
 def _backfill_there(args: argparse.Namespace, config: ServerConfig) -> int:
-    span = {
-        "start_ms": int(args.start.astimezone().timestamp() * 1000),
-        "end_ms": int(args.end.astimezone().timestamp() * 1000),
-    }
+    interval = _interval(args, load_site(config.site_file))
+    span = {"start_ms": interval.start_ms, "end_ms": interval.end_ms}
     headers = {"Authorization": f"Token {config.write_tokens[0]}"}
     url = f"{args.server.rstrip('/')}/api/v1/jobs/backfill"
     answer = httpx.post(url, json=span, headers=headers, timeout=600)
@@ -210,7 +210,7 @@ def _backfill_there(args: argparse.Namespace, config: ServerConfig) -> int:
 def _report(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     if args.server:
-        return _report_there(args)
+        return _report_there(args, config)
     works = open_works(config)
     try:
         report = report_of(Analysis(works, SystemClock()), args.year)
@@ -223,12 +223,13 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
-def _report_there(args: argparse.Namespace) -> int:
+def _report_there(args: argparse.Namespace, config: ServerConfig) -> int:
+    headers = {"Authorization": f"Token {config.write_tokens[0]}"}
     for path, kind in ((args.out, "docx"), (args.html, "html")):
         if path is None:
             continue
         url = f"{args.server.rstrip('/')}/api/v1/report/{args.year}.{kind}"
-        answer = httpx.get(url, timeout=120)
+        answer = httpx.get(url, headers=headers, timeout=120)
         if answer.status_code != 200:
             _tell(say("server_said", status=answer.status_code, text=answer.text[:300]))
             return EXIT_FAILED

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Header, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.clock import Clock
+from server.access import is_token
 from server.analysis import Analysis
-from server.api.write import is_token
 from server.jobs.work import judge_all, roll_up
 from server.periods import Interval
 

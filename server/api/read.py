@@ -4,11 +4,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, HTTPException, Path, Query
 
 from contract.measurand import MEASURANDS
 from contract.reading import PointId
-from server.analysis import Analysis
+from server.access import Asked
 from server.metrics.answer import Answer
 from server.metrics.catalogue import METRICS
 from server.periods import DAY_MS, Interval, Step
@@ -22,15 +22,6 @@ To = Annotated[int, Query(description="epoch ms, exclusive", examples=[176990400
 
 
 router = APIRouter(prefix="/api/v1", tags=["read 查询"])
-
-
-def analysis_of(request: Request) -> Analysis:
-    """Give the running server's analysis."""
-    found: Analysis = request.app.state.analysis
-    return found
-
-
-Asked = Annotated[Analysis, Depends(analysis_of)]
 
 
 @router.get("/site", summary="大院档案 / the site")

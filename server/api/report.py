@@ -9,8 +9,8 @@ from fastapi import APIRouter, HTTPException
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, Response
 
+from server.access import Asked
 from server.analysis.report import report_of
-from server.api.read import Asked
 from server.report.docx import render_docx
 from server.report.html import render_html
 from server.report.model import Report

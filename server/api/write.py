@@ -1,6 +1,5 @@
 """POST /api/v2/write: readings come in as line protocol, answered as InfluxDB 2 does."""
 
-import hmac
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -8,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from contract.errors import DeliveryError
+from server.access import is_token
 from server.api.body import BodyError, read_body
 from server.store.protocol import Store
 
@@ -49,12 +49,6 @@ def write_router(store: Store, tokens: tuple[str, ...], max_body_bytes: int) -> 
         return Response(status_code=204)
 
     return router
-
-
-def is_token(authorization: str, tokens: tuple[str, ...]) -> bool:
-    """Compare a header with the tokens in constant time."""
-    given = authorization.removeprefix("Token ").removeprefix("Bearer ").encode("utf-8")
-    return any([hmac.compare_digest(given, t.encode("utf-8")) for t in tokens])  # noqa: C419 - every token is compared, whichever matches
 
 
 def refused(status: int, code: str, message: str) -> JSONResponse:

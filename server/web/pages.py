@@ -1,15 +1,14 @@
 """The console's routes: server-rendered pages that work without any outside network."""
 
-import secrets
 from importlib.resources import as_file, files
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Response
 from fastapi.responses import FileResponse, HTMLResponse
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from server.access import Asked
 from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.report.html import render_fragment
@@ -29,21 +28,6 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_basic = HTTPBasic(auto_error=False)
-
-
-def allowed(
-    request: Request, given: Annotated[HTTPBasicCredentials | None, Depends(_basic)]
-) -> Analysis:
-    """Let in whoever knows the console's token, everybody where it has none (loopback only)."""
-    token: str = request.app.state.console_token
-    if token and (given is None or not secrets.compare_digest(given.password, token)):
-        raise HTTPException(401, "口令不正确 / wrong password", {"WWW-Authenticate": "Basic"})
-    found: Analysis = request.app.state.analysis
-    return found
-
-
-Asked = Annotated[Analysis, Depends(allowed)]
 router = APIRouter(include_in_schema=False)
 
 

@@ -114,3 +114,9 @@ def test_a_console_with_a_token_asks_for_it(tmp_path: Path) -> None:
         assert it.http.get("/").status_code == 401
         assert it.http.get("/", auth=("viewer", "wrong")).status_code == 401
         assert it.http.get("/", auth=("viewer", "secret")).status_code == 200
+        assert it.http.get("/api/v1/site").status_code == 401
+        assert it.http.get("/api/v1/report/2026.docx").status_code == 401
+        for token in ("secret", "right-token"):
+            headers = {"Authorization": f"Token {token}"}
+            assert it.http.get("/api/v1/site", headers=headers).status_code == 200
+        assert it.http.get("/health").status_code == 200

@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -9,6 +11,7 @@ import docx
 import pytest
 from docx.oxml.ns import qn
 
+from server.cli import main
 from server.jobs.work import judge_all, roll_up
 from server.periods import Interval
 from simulators.compound import Compound
@@ -167,3 +170,32 @@ def test_the_pipeline_and_the_truth_agree_for_every_meter(
         assert None not in values
         error = abs(sum(values) - compound.truth(meter, START, NOW))
         assert error <= compound.counter_step(meter), meter
+
+
+def test_the_commands_ask_a_running_server(
+    server: Running, tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path_factory.mktemp("out")
+    config = str(next(out.parent.glob("console*")) / "server.yaml")
+    there = ["--config", config, "--server", server.url]
+    files = ["--out", str(out / "r.docx"), "--html", str(out / "r.html")]
+    assert main(["report", *there, "--year", "2026", *files]) == 0
+    assert "公共机构节能工作" in (out / "r.html").read_text("utf-8")
+    assert main(["backfill", *there, "--from", "2026-03-01", "--to", "2026-03-03"]) == 0
+    assert "新增告警 0 条" in capfd.readouterr().err
+
+
+def test_a_store_in_use_is_told_without_a_traceback(
+    server: Running, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert server.url
+    folder = next(tmp_path_factory.getbasetemp().glob("console*"))
+    command = [sys.executable, "-c", "from server.cli import main; raise SystemExit(main())"]
+    config = ["--config", str(folder / "server.yaml")]
+    done = subprocess.run(
+        [*command, "report", *config, "--year", "2026", "--out", "x"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "--server" in done.stderr
+    assert "Traceback" not in done.stderr
