@@ -72,3 +72,6 @@ class Schedule:
             await asyncio.to_thread(job)
         except DeliveryError as error:
             log.warning("job_failed", job=name, error=str(error))
+        finally:
+            done_ms = self.clock.now_ms()
+            self.works.state.take_lease(name, self.owner, done_ms, done_ms)

@@ -65,9 +65,34 @@ def roll_up(works: Works, interval: Interval, report: Report = lambda _: None) -
         coarse = [coarsen(fine, grids[s], s) for s in (Step.HOUR, Step.DAY)]
         done += [fine, *coarse]
     report(0.7)
-    store.write_rollups(site, done)
+    store.write_rollups(site, _changed(works, done, span))
     report(1.0)
     return sum(int(np.count_nonzero(~np.isnan(r.values))) for r in done)
+
+
+def _changed(works: Works, done: list[Rollup], span: Interval) -> list[Rollup]:
+    """Give the parts of new rollups that differ from what is stored, first to last difference."""
+    meters = [m.id for m in works.site.meters]
+    out = []
+    for step in Step:
+        stored = works.store.read_rollups(works.site, meters, step, span)
+        for new in done:
+            if new.step is not step:
+                continue
+            old = stored[new.meter]
+            same = (new.values == old.values) | (np.isnan(new.values) & np.isnan(old.values))
+            same &= (new.coverage == old.coverage) | np.isnan(new.values)
+            same &= new.grades == old.grades
+            at = np.flatnonzero(~same)
+            if len(at):
+                i, j = int(at[0]), int(at[-1]) + 1
+                out.append(
+                    Rollup(
+                        new.meter, step, new.edges_ms[i : j + 1], new.values[i:j],
+                        new.coverage[i:j], new.grades[i:j],
+                    )
+                )  # fmt: skip
+    return out
 
 
 def judge_all(
@@ -180,10 +205,14 @@ def _price(works: Works, meter: Meter, r: Rollup, span: AlertSpan) -> Decimal | 
 
 
 def touched(works: Works, now_ms: int, receipts_since_ms: int) -> tuple[Interval | None, int]:
-    """Give the span that receipts since an instant speak of, and the newest receipt's time."""
+    """Give the span that receipts since an instant concern, and the newest receipt's time.
+
+    It begins two days before the oldest reading: a reading closes the gap in front of it too.
+    """
     receipts = works.store.read_receipts(works.site.id, receipts_since_ms)
     if not receipts:
         return None, receipts_since_ms
     oldest = min(r.oldest_ms for r in receipts)
     newest = min(max(r.newest_ms for r in receipts) + 1, now_ms + DAY_MS)
-    return Interval(min(oldest, newest), newest), max(r.sent_ms for r in receipts)
+    start_ms = min(oldest, newest) - BRACKET_MS
+    return Interval(start_ms, newest), max(r.sent_ms for r in receipts)

@@ -79,6 +79,7 @@ def running_server(folder: Path, clock: Clock | None = None, **extra: object) ->
     url = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=url, timeout=60) as http:
         while not server.started:
+            assert thread.is_alive(), "the server did not start"
             time.sleep(0.01)
         try:
             yield Running(url, http, works)
