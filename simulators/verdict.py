@@ -49,7 +49,8 @@ def energy_check(title: str, unit: str, meters: Sequence[MeterCheck]) -> Check:
         found += f"（{len(wrong)} 块不符，如 {worst.meter} 差 {worst.error:.4g}）"
     steps = max((m.error / m.step for m in meters), default=float("nan"))
     truth = f"{sum(m.truth for m in meters):,.2f} {unit} · 最大偏差 {steps:.2f} 步"
-    return Check(f"{title} · {len(meters)} 块表", found, truth, bool(meters) and not wrong)
+    title = f"{title} · {len(meters)} 块表逐块核对（所列为各表之和）"
+    return Check(title, found, truth, bool(meters) and not wrong)
 
 
 @dataclass(frozen=True, slots=True)
