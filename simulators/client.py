@@ -22,7 +22,8 @@ class ServerClient:
     def is_up(self) -> bool:
         """Say whether the server answers."""
         try:
-            return self._pool.request("GET", f"{self.url}/health", retries=False).status == 200
+            url = f"{self.url}/health"
+            return self._pool.request("GET", url, retries=False, timeout=2.0).status == 200
         except urllib3.exceptions.HTTPError:
             return False
 

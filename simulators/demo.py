@@ -4,6 +4,7 @@ import argparse
 import json
 import secrets
 import shutil
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,11 @@ from rich.table import Table
 
 from contract.clock import SystemClock
 from simulators.cli import build
-from simulators.client import ServerClient
+from simulators.client import ServerClient, ServerError
 from simulators.compound import Compound
-from simulators.history import QUARTER_MS, HistoryWriter, bodies
+from simulators.history import QUARTER_MS, HistoryError, HistoryWriter, bodies
 from simulators.ports import free_port
-from simulators.stage import Stage, stage
+from simulators.stage import Stage, StageError, stage
 from simulators.truth_checks import Live, indicator_rows, run_checks
 from simulators.verdict import Check
 
@@ -105,7 +106,19 @@ def fill_history(run: Run, progress: Progress, task: TaskID) -> int:
 
 def run_demo(args: argparse.Namespace) -> int:
     """Run the demo; 0 when every check holds."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the stage is cleared either way
     console = Console()
+    try:
+        return _run(args, console)
+    except (StageError, HistoryError, ServerError) as error:
+        Console(stderr=True).print(f"演示中止 demo stopped: {error}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
     started_s = time.monotonic()
     run = prepare(args.dir, args.seed, args.months, args.port)
     with stage(run.folder) as it:

@@ -65,8 +65,10 @@ class Stage:
     def wait_for(self, name: str, is_ready: Callable[[], bool], timeout_s: float = 30.0) -> None:
         """Wait until a process is ready; StageError when it ends or takes too long."""
         deadline = time.monotonic() + timeout_s
-        while not is_ready():
-            code = self.processes[name].poll()
+        while True:
+            code = self.processes[name].poll()  # first: another server may answer in its place
+            if code is None and is_ready():
+                return
             if code is not None or time.monotonic() > deadline:
                 late = f"not ready in {timeout_s:.0f} s"
                 why = late if code is None else f"ended with {code}"

@@ -1,6 +1,7 @@
 """Kill -9 of agents and server at random during a live run: no slot missing, none doubled."""
 
 import random
+import socket
 import sqlite3
 import time
 from pathlib import Path
@@ -81,3 +82,20 @@ def test_the_demo_ends_well_and_every_check_of_it_holds(
     assert main(["demo", "--once", "--months", str(months), "--dir", str(folder)]) == 0
     assert "✗" not in capfd.readouterr().out
     assert list(folder.glob("report-*.docx"))
+
+
+def test_a_port_that_is_taken_stops_the_demo_with_a_message(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from simulators.cli import main
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        folder = str(tmp_path / "demo")
+        options = ["--once", "--months", "1", "--dir", folder, "--port", port]
+        assert main(["demo", *options]) == 1
+    said = capfd.readouterr().err
+    assert port in said
+    assert "Traceback" not in said
