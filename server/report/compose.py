@@ -143,7 +143,7 @@ def _indicators(w: Writer) -> TableBlock:
         header,
         tuple(rows),
         note,
-        (3, 1.5, 1.4, 1.8, 1.4, 1.4, 1.3, 1.2),
+        (3, 1.6, 1.75, 2.3, 1.6, 1.1, 1.4, 1.1),
     )
 
 
@@ -204,7 +204,9 @@ def _alerts(w: Writer) -> TableBlock:
         for s in w.inputs.alerts
     )
     header = ("类型", "起数", "已恢复", "时长 h", "多用量（估算）", "折合 元", "涉及建筑")
-    return TableBlock("表4 浪费告警统计", "", header, rows, widths=(1.6, 1, 1, 1.2, 2, 1.4, 4))
+    return TableBlock(
+        "表4 浪费告警统计", "", header, rows, widths=(1.6, 0.9, 1.2, 1.2, 2.2, 1.4, 4.2)
+    )
 
 
 def _sources(w: Writer) -> list[str]:

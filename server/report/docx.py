@@ -94,6 +94,7 @@ def _line(
         paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
     if indent:
         paragraph.paragraph_format.first_line_indent = SIZE_3 * 2
+    paragraph.paragraph_format.keep_with_next = True  # titles and headings stay with their text
     _font(paragraph.add_run(text), font, size)
 
 
@@ -114,6 +115,7 @@ def _table(document: Any, block: TableBlock) -> None:
     table = document.add_table(rows=1, cols=len(block.header), style="Table Grid")
     table.alignment = WD_TABLE_ALIGNMENT.CENTER
     table.autofit = False
+    _narrow_margins(table)
     widths = block.widths or (1.0,) * len(block.header)
     _row(table.rows[0], block.header, HEI)
     repeat = OxmlElement("w:tblHeader")
@@ -122,10 +124,21 @@ def _table(document: Any, block: TableBlock) -> None:
     for values in block.rows:
         _row(table.add_row(), values, BODY)
     for column, width in zip(table.columns, widths, strict=True):
-        for cell in column.cells:
-            cell.width = int(TEXT_WIDTH * width / sum(widths))
+        column.width = int(TEXT_WIDTH * width / sum(widths))  # office programs differ in which
+        for cell in column.cells:  # of the two they heed
+            cell.width = column.width
     paragraph = document.add_paragraph()
     _font(paragraph.add_run(block.note), BODY, SIZE_5)
+
+
+def _narrow_margins(table: Any) -> None:
+    margins = OxmlElement("w:tblCellMar")
+    for side in ("left", "right"):
+        element = OxmlElement(f"w:{side}")
+        element.set(qn("w:w"), "45")  # twentieths of a point
+        element.set(qn("w:type"), "dxa")
+        margins.append(element)
+    table._tbl.tblPr.append(margins)
 
 
 def _row(row: Any, values: tuple[str, ...], font: str) -> None:
@@ -133,6 +146,7 @@ def _row(row: Any, values: tuple[str, ...], font: str) -> None:
     row._tr.get_or_add_trPr().append(whole)
     for i, (cell, text) in enumerate(zip(row.cells, values, strict=True)):
         paragraph = cell.paragraphs[0]
+        paragraph.paragraph_format.space_before = paragraph.paragraph_format.space_after = Pt(2)
         number = i > 0 and text[:1].isdigit()
         paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT if number else WD_ALIGN_PARAGRAPH.CENTER
         _font(paragraph.add_run(text), font, SIZE_5)
