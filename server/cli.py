@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from contract.clock import SystemClock
-from contract.errors import ConfigError, DeliveryError
+from contract.errors import ConfigError, DeliveryError, Problem
 from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.app import create_app, open_works
@@ -31,8 +31,10 @@ from server.report.html import render_html
 from server.site.file import load_site
 from server.site.model import Site
 from server.store.influx import set_up
+from server.yaml_file import read_facts
 
 EXIT_FAILED, EXIT_CONFIG = 1, 2
+FACTS_LOCALLY = ("a run without --server", "--server", "stop the server and run it here")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--year", type=int, required=True)
     report.add_argument("--out", type=Path, required=True)
     report.add_argument("--html", type=Path)
+    report.add_argument(
+        "--facts", type=Path, metavar="facts.yaml",
+        help="人工填写的事实：待填项名称: 内容 / facts for the marked gaps, by their names",
+    )  # fmt: skip
     report.set_defaults(command=_report)
     _add_set_up(commands)
     for sub in (fill, report):
@@ -210,10 +216,19 @@ def _backfill_there(args: argparse.Namespace, config: ServerConfig) -> int:
 def _report(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     if args.server:
+        if args.facts:
+            raise ConfigError([Problem(str(args.facts), "--facts", *FACTS_LOCALLY)])
         return _report_there(args, config)
+    entered = read_facts(args.facts) if args.facts else {}
     works = open_works(config)
     try:
-        report = report_of(Analysis(works, SystemClock()), args.year)
+        report = report_of(Analysis(works, SystemClock()), args.year, entered)
+        unknown = sorted(set(entered) - report.slots)
+        if unknown:
+            known = ", ".join(sorted(report.slots))
+            fix = f"use one of: {known}"
+            name = str(args.facts)
+            raise ConfigError([Problem(name, u, "the name of a gap", u, fix) for u in unknown])
     finally:
         _close(works)
     render_docx(report, args.out)

@@ -42,3 +42,14 @@ def checked(path: Path, content: dict[str, Any], model: type[M]) -> M:
         return model.model_validate(content)
     except ValidationError as error:
         raise ConfigError(problems_from(str(path), error.errors())) from error
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """Give a YAML mapping of text to text; ConfigError names every entry that is not text."""
+    content = read_mapping(path)
+    wrong = [k for k, v in content.items() if not isinstance(v, str) or not v.strip()]
+    if wrong:
+        raise ConfigError(
+            Problem(str(path), str(k), "text", repr(content[k]), "put it in quotes") for k in wrong
+        )
+    return {str(k): v.strip() for k, v in content.items()}

@@ -13,6 +13,7 @@ from server.report.facts import AlertStatistic, ReportInputs
 from server.report.model import Block, Heading, Paragraph, Report, TableBlock
 from server.report.writer import Writer
 from server.rollup.model import Grade
+from server.site.model import value_on
 
 GRADES = {
     Grade.MEASURED: "实测", Grade.DERIVED: "推算", Grade.ALLOCATED: "分摊",
@@ -48,7 +49,8 @@ def compose(inputs: ReportInputs) -> Report:
         w.gap(f"{_day(inputs.last_on)}之后的数据（年度未结束）")
     title = f"{site.organization}\n{inputs.year}年度自评报告（节能部分）"
     span = f"统计期间：{_day(inputs.first_on)}至{_day(inputs.last_on)}"
-    return Report(title, span, tuple(blocks), tuple(w.missing), tuple(w.trace))
+    parts = tuple(w.missing), tuple(w.trace), frozenset(w.slots)
+    return Report(title, span, tuple(blocks), *parts)
 
 
 def _leadership(w: Writer) -> str:
@@ -125,7 +127,7 @@ def _indicators(w: Writer) -> TableBlock:
             (
                 m.label_zh,
                 m.unit,
-                w.inputs.entered.get(f"目标值：{m.label_zh}", "【待填】"),
+                _target(w, m.label_zh),
                 w.plain(a, m.digits),
                 w.plain(then, m.digits) if usable else "—",
                 w.change(name) or "—",
@@ -145,6 +147,12 @@ def _indicators(w: Writer) -> TableBlock:
         note,
         (3, 1.6, 1.75, 2.3, 1.6, 1.1, 1.4, 1.1),
     )
+
+
+def _target(w: Writer, label: str) -> str:
+    name = f"目标值：{label}"
+    w.slots.add(name)
+    return w.inputs.entered.get(name, "【待填】")
 
 
 def _buildings(w: Writer) -> TableBlock:
@@ -212,8 +220,9 @@ def _alerts(w: Writer) -> TableBlock:
 def _sources(w: Writer) -> list[str]:
     i = w.inputs
     facts = sorted({f for t in w.trace for f in t.answer.facts})
-    area = sum(b.area_m2[-1].value for b in i.site.buildings if b.area_m2)
-    people = sum(b.people[-1].value for b in i.site.buildings if b.people)
+    sealed = value_on(i.site.sealed_area_m2, i.last_on) or 0.0
+    area = sum(value_on(b.area_m2, i.last_on) or 0.0 for b in i.site.buildings) - sealed
+    people = sum(value_on(b.people, i.last_on) or 0.0 for b in i.site.buildings)
     calendar = (
         "部分日期的工作日安排尚未公布，按法定节假日估计"
         if ESTIMATED in i.calendar_states
@@ -221,8 +230,8 @@ def _sources(w: Writer) -> list[str]:
     )
     return [
         f"1. 统计范围为大院在线计量范围（{i.site.name}），不含全县其他办公用房；两种口径不混用。",
-        f"2. 分母：建筑面积{area:,.1f} m²，用能人数{people:,.0f}人，均取统计期末有效值，封存面积已扣除。",
-        "3. 用量为计量表止码减起码，跨断线、换表时段按前后读数分摊并标为估算；缺数不按零计。",
+        f"2. 分母：建筑面积{area:,.1f} m²，用能人数{people:,.0f}人，均取统计期末有效值，已扣除封存面积{sealed:,.1f} m²。",
+        "3. 用量为计量表止码减起码，断线与复位时段按前后读数分摊并标为估算；缺数不按零计。",
         f"4. 采用的系数与价格行：{'、'.join(_fact(w, f) for f in facts) or '无'}。",
         f"5. {calendar}。",
     ]

@@ -54,6 +54,7 @@ class Report:
     blocks: tuple[Block, ...]
     missing: tuple[str, ...]
     trace: tuple[Trace, ...]
+    slots: frozenset[str] = frozenset()  # what people may enter, filled in or not
 
     @property
     def is_final(self) -> bool:

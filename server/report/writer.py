@@ -18,9 +18,11 @@ class Writer:
     inputs: ReportInputs
     missing: list[str] = field(default_factory=list)
     trace: list[Trace] = field(default_factory=list)
+    slots: set[str] = field(default_factory=set)
 
     def slot(self, name: str) -> str:
         """Give a fact somebody entered, or its marked gap."""
+        self.slots.add(name)
         entered = self.inputs.entered.get(name, "").strip()
         return entered or self.gap(name)
 

@@ -6,14 +6,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import docx
 import pytest
 from docx.oxml.ns import qn
 
+from contract.errors import ConfigError
+from server.analysis import Analysis
+from server.analysis.report import report_of
 from server.cli import main
 from server.jobs.work import judge_all, roll_up
 from server.periods import Interval
+from server.report.html import render_html
+from server.yaml_file import read_facts
 from simulators.compound import Compound
 from simulators.history import HistoryWriter, bodies
 from simulators.verdict import match
@@ -152,9 +158,6 @@ def test_the_document_is_laid_out_as_official_ones_are(server: Running) -> None:
 
 
 def test_every_number_of_the_report_names_its_meters(server: Running) -> None:
-    from server.analysis import Analysis
-    from server.analysis.report import report_of
-
     report = report_of(Analysis(server.works, FixedClock(NOW)), 2026)
     assert report.trace
     assert all(t.answer.sources for t in report.trace)
@@ -199,3 +202,24 @@ def test_a_store_in_use_is_told_without_a_traceback(
     assert done.returncode == 1
     assert "--server" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_entered_facts_fill_their_gaps_and_no_others(server: Running) -> None:
+    entered = {
+        "节能工作部署情况（会议、文件）": "全年召开节能工作会议3次",
+        "目标值：用电量": "1,650,000",
+    }
+    report = report_of(Analysis(server.works, FixedClock(NOW)), 2026, entered)
+    text = render_html(report)
+    assert "全年召开节能工作会议3次" in text
+    assert "1,650,000" in text
+    assert set(entered) <= report.slots
+    assert "节能工作部署情况（会议、文件）" not in report.missing
+    assert "各项指标年度目标值" in report.missing
+
+
+def test_a_facts_file_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "facts.yaml").write_text("a: 3\nb: ''\nc: 好\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_facts(tmp_path / "facts.yaml")
+    assert [p.key for p in caught.value.problems] == ["a", "b"]
