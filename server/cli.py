@@ -1,20 +1,24 @@
 """compound-server: serve, backfill, report."""
 
 import argparse
+import csv
 import errno
 import logging
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import structlog
 import uvicorn
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from contract.clock import SystemClock
 from contract.errors import ConfigError, DeliveryError, Problem
@@ -23,9 +27,11 @@ from server.analysis.report import report_of
 from server.app import create_app, open_works
 from server.config import ServerConfig, load_config
 from server.grafana import push_dashboard
+from server.imports.consumption import HEADER, Settings, consumption, rows, summary
+from server.imports.counter_csv import read_counters, read_replacements
 from server.jobs.work import Works, judge_all, roll_up
 from server.messages import say
-from server.periods import Interval, midnight_ms
+from server.periods import Interval, Step, midnight_ms
 from server.report.docx import render_docx
 from server.report.html import render_html
 from server.site.file import load_site
@@ -120,6 +126,19 @@ def _add_set_up(commands: Any) -> None:
     influx.add_argument("--agents", nargs="+", required=True, metavar="NAME")
     influx.add_argument("--out", type=Path, required=True, help="a folder for the token files")
     influx.set_defaults(command=_influx_init)
+    plain = commands.add_parser(
+        "consumption",
+        help="由止码文件计算用量 / exact consumption from a CSV file of counter readings",
+        epilog="例 example: compound-server consumption readings.csv --interval 1h --events e.csv",
+    )
+    plain.add_argument("file", type=Path, help="time,meter,value or time and a column a meter")
+    plain.add_argument("--interval", type=Step, choices=list(Step), default=Step.HOUR)
+    plain.add_argument("--events", type=Path, help="meter exchanges: time,meter,closing,opening")
+    plain.add_argument("--timezone", type=ZoneInfo, default=ZoneInfo("Asia/Shanghai"))
+    plain.add_argument("--rollover", type=float, help="the register's width")
+    plain.add_argument("--max-spacing-min", type=float, default=60, help="longer is a gap")
+    plain.add_argument("--out", type=Path, help="default: standard output")
+    plain.set_defaults(command=_consumption)
     push = commands.add_parser(
         "grafana-push",
         help="把看板送到 Grafana / push a dashboard to Grafana",
@@ -141,6 +160,30 @@ def _influx_init(args: argparse.Namespace) -> int:
         path.touch(mode=0o600)
         path.write_text(secret + "\n", "utf-8")
     _tell(say("influx_ready", bucket=args.bucket, tokens=", ".join(made), folder=args.out))
+    return 0
+
+
+def _consumption(args: argparse.Namespace) -> int:
+    swaps = read_replacements(args.events, args.timezone) if args.events else {}
+    spacing_ms = round(args.max_spacing_min * 60_000)
+    settings = Settings(args.interval, args.timezone, args.rollover, spacing_ms)
+    found = {
+        m: consumption(m, series, swaps.get(m, ()), settings)
+        for m, series in read_counters(args.file, args.timezone).items()
+    }
+    with (
+        args.out.open("w", encoding="utf-8", newline="")
+        if args.out
+        else nullcontext(sys.stdout) as out
+    ):
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(HEADER)
+        for r in found.values():
+            writer.writerows(rows(r, args.timezone))
+    table = Table(*say("consumption_columns").split("|"))
+    for row in summary(found):
+        table.add_row(*row)
+    Console(stderr=True).print(table)
     return 0
 
 

@@ -13,6 +13,7 @@ MESSAGES = {
     ),
     "influx_ready": "存储桶 {bucket} 已就绪；令牌 {tokens} 已写入 {folder}。/ Bucket ready.",
     "dashboard_pushed": "看板已更新：{url} / Dashboard pushed.",
+    "consumption_columns": "表 meter|合计 total|完整率 coverage|等级 grade",
     "backfilled": "已补算 {values} 个时段值，新增告警 {alerts} 条。/ Recomputed.",
     "report_written": "报告已写入 {path}；待填 {open} 处。/ Report written.",
     "server_said": "服务器答复 {status}：{text} / the server refused",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS, Interval, Step, edges
 from server.rollup.combine import coarsen, combine, total
-from server.rollup.counter import continuous, rollup
+from server.rollup.counter import Replacement, continuous, rollup, without_spikes
 from server.rollup.model import Grade
 from server.series import Series
 
@@ -108,3 +108,46 @@ def test_grids_follow_the_sites_midnight() -> None:
         QUARTER_MS,
         2 * QUARTER_MS,
     ]
+
+
+@given(counters(), st.lists(st.tuples(st.integers(1, 58), st.floats(0, 1e6)), max_size=4))
+def test_garbage_samples_change_nothing(found: Series, garbage: list[tuple[int, float]]) -> None:
+    values = found.values.copy()
+    spoilt: list[int] = []
+    for at, value in sorted(garbage):
+        apart = not spoilt or at - spoilt[-1] > 3
+        outside = 3 < at < len(values) - 3
+        if outside and apart and not values[at - 1] <= value <= values[at + 1]:
+            values[at] = value
+            spoilt.append(at)
+    cleaned = without_spikes(Series(found.times_ms, values))
+    kept = np.isin(found.times_ms, cleaned.times_ms)
+    assert np.array_equal(cleaned.values, found.values[kept]) or not spoilt
+    assert cleaned.values[-1] - cleaned.values[0] == found.values[-1] - found.values[0]
+
+
+def test_one_garbage_sample_neither_adds_nor_takes() -> None:
+    for wrong in (0.0, 999_999.0):
+        times = [i * QUARTER_MS for i in range(5)]
+        r = rollup(
+            "m", series(times, [100, 101, wrong, 103, 104]), grid(0, times[-1]), Step.QUARTER
+        )
+        assert r.values.sum() == 4
+        assert list(r.values) == [1, 1, 1, 1]
+
+
+def test_a_rollover_or_reset_is_no_garbage() -> None:
+    times = [i * QUARTER_MS for i in range(5)]
+    rolled = series(times, [997, 999, 1, 3, 5])
+    assert rollup("m", rolled, grid(0, times[-1]), Step.QUARTER, rollover=1000).values.sum() == 8
+    began_again = series(times, [500, 501, 0.5, 1.5, 2.5])
+    assert rollup("m", began_again, grid(0, times[-1]), Step.QUARTER).values.sum() == 3.5
+
+
+def test_an_exchanged_meter_goes_on_where_the_old_one_ended() -> None:
+    times = [i * QUARTER_MS for i in range(5)]
+    found = series(times, [500, 502, 4, 6, 8])
+    swap = Replacement(QUARTER_MS + QUARTER_MS // 2, closing=503, opening=3)
+    r = rollup("m", found, grid(0, times[-1]), Step.QUARTER, replacements=[swap])
+    assert list(r.values) == [2, 2, 2, 2]
+    assert set(r.grades.tolist()) == {Grade.MEASURED}

@@ -1,0 +1,63 @@
+"""Consumption of plain counter files: what `compound-server consumption` computes.  Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from server.periods import Interval, Step, edges
+from server.rollup.combine import coarsen, total
+from server.rollup.counter import Replacement, rollup
+from server.rollup.model import Grade, Rollup
+from server.series import Series
+
+HEADER = ("meter", "start", "value", "coverage", "grade")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a file is to be read: step, site zone, rollover width, longest normal spacing."""
+
+    step: Step
+    zone: ZoneInfo
+    rollover: float | None
+    max_spacing_ms: int
+
+
+def consumption(
+    meter: str, series: Series, replacements: tuple[Replacement, ...], settings: Settings
+) -> Rollup:
+    """Give a meter's consumption on the whole steps its readings touch."""
+    times = [*series.times_ms.tolist(), *(r.at_ms for r in replacements)]
+    span = Interval(min(times), max(times))
+    fine_edges = np.unique(
+        np.concatenate(
+            [edges(span, settings.step, settings.zone), np.array([span.start_ms, span.end_ms])]
+        )
+    )
+    fine = rollup(
+        meter, series, fine_edges, settings.step,
+        rollover=settings.rollover, max_spacing_ms=settings.max_spacing_ms,
+        replacements=replacements,
+    )  # fmt: skip
+    return coarsen(fine, edges(span, settings.step, settings.zone), settings.step)
+
+
+def rows(r: Rollup, zone: ZoneInfo) -> Iterator[tuple[str, str, str, str, str]]:
+    """Give the output rows: local start with offset, value (empty: missing), coverage, grade."""
+    for start_ms, value, coverage, grade in zip(
+        r.starts_ms.tolist(), r.values.tolist(), r.coverage.tolist(), r.grades.tolist(), strict=True
+    ):
+        local = datetime.fromtimestamp(start_ms / 1000, UTC).astimezone(zone)
+        shown = "" if np.isnan(value) else repr(round(value, 9))
+        yield r.meter, local.isoformat(), shown, f"{coverage:.4f}", Grade(grade).name.lower()
+
+
+def summary(found: Mapping[str, Rollup]) -> Iterator[tuple[str, str, str, str]]:
+    """Give (meter, total, coverage, grade) of each meter."""
+    for meter, r in found.items():
+        value, coverage, grade = total(r)
+        shown = "—" if value is None else f"{value:,.6g}" if value < 1 else f"{value:,.3f}"
+        yield meter, shown, f"{coverage:.1%}", grade.name.lower()
