@@ -9,9 +9,10 @@ import numpy as np
 
 from server.periods import Interval, Step, edges
 from server.rollup.combine import coarsen, total
-from server.rollup.counter import Replacement, rollup
+from server.rollup.counter import rollup
 from server.rollup.model import Grade, Rollup
 from server.series import Series
+from server.site.model import Replacement
 
 HEADER = ("meter", "start", "value", "coverage", "grade")
 

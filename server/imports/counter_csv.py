@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from contract.errors import ConfigError, Problem
-from server.rollup.counter import Replacement
 from server.series import Series
+from server.site.model import Replacement
 
 TIME, METER, VALUE = "time", "meter", "value"
 SHOWN_PROBLEMS = 50

@@ -60,7 +60,7 @@ def roll_up(works: Works, interval: Interval, report: Report = lambda _: None) -
     for meter in site.meters:
         fine = rollup(
             meter.id, series[points[meter.id]], grids[Step.QUARTER], Step.QUARTER,
-            rollover=meter.rollover,
+            rollover=meter.rollover, replacements=meter.replacements,
         )  # fmt: skip
         coarse = [coarsen(fine, grids[s], s) for s in (Step.HOUR, Step.DAY)]
         done += [fine, *coarse]

@@ -6,7 +6,6 @@ energy is spread evenly over it, graded estimated, and lowers the coverage.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +13,10 @@ from numpy.typing import NDArray
 from server.periods import Step
 from server.rollup.model import Grade, Rollup
 from server.series import Series, Times, Values
+from server.site.model import Replacement
 
 SPIKE_PASSES = 3  # garbage of up to this many samples in a row is recognised
 NEAR_ROLLOVER = 0.9  # a fall counts as a rollover when it starts above this share of the width
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """A meter exchanged at an instant: the old one's closing and the new one's opening reading."""
-
-    at_ms: int
-    closing: float
-    opening: float
 
 
 def without_spikes(series: Series) -> Series:

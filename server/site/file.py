@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import date, time
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -51,6 +51,12 @@ class _Building(Strict):
     people: tuple[_Dated, ...] = ()
 
 
+class _Replacement(Strict):
+    at: datetime
+    closing: Annotated[float, Field(ge=0)]
+    opening: Annotated[float, Field(ge=0)]
+
+
 class _Meter(Strict):
     id: Id
     name: str
@@ -62,6 +68,7 @@ class _Meter(Strict):
     end_use: Annotated[str, Field(pattern=r"^\d{2}[0-9A-Z]\d{2}$")]
     parent: Id | None = None
     rollover: Annotated[float, Field(gt=0)] | None = None
+    replacements: tuple[_Replacement, ...] = ()
     tags: tuple[str, ...] = ()
 
     @field_validator("measurand")
@@ -137,6 +144,10 @@ def _references(file: SiteFile) -> Iterator[_Finding]:
             got = f"{meter.measurand} on {meter.carrier}"
             yield f"meters.{i}.measurand", f"a counter of {meter.carrier}", got, "correct one"
         yield from _parent(i, meter, meters)
+        moments = [r.at.isoformat() for r in meter.replacements]
+        if moments != sorted(set(moments)):
+            got = ", ".join(moments)
+            yield f"meters.{i}.replacements", "exchanges in order, each once", got, "sort them"
     for i, gate in enumerate(file.gates):
         if gate.building not in places:
             yield f"gates.{i}.building", f"one of {sorted(places)}", gate.building, "correct it"
@@ -174,17 +185,30 @@ def _hours(text: str) -> m.WorkHours:
     return m.WorkHours(start, end)
 
 
+def _meter(x: _Meter, zone: ZoneInfo) -> m.Meter:
+    swaps = tuple(
+        m.Replacement(_instant_ms(r.at, zone), r.closing, r.opening) for r in x.replacements
+    )
+    return m.Meter(**{**x.model_dump(), "tags": frozenset(x.tags), "replacements": swaps})
+
+
+def _instant_ms(at: datetime, zone: ZoneInfo) -> int:
+    moment = at if at.tzinfo is not None else at.replace(tzinfo=zone)
+    return round(moment.timestamp() * 1000)
+
+
 def _site(file: SiteFile) -> m.Site:
+    zone = ZoneInfo(file.site.timezone)
     return m.Site(
         id=file.site.id,
         name=file.site.name,
         organization=file.site.organization,
-        zone=ZoneInfo(file.site.timezone),
+        zone=zone,
         region=file.site.region,
         buildings=tuple(
             m.Building(b.id, b.name, _dated(b.area_m2), _dated(b.people)) for b in file.buildings
         ),
-        meters=tuple(m.Meter(**{**x.model_dump(), "tags": frozenset(x.tags)}) for x in file.meters),
+        meters=tuple(_meter(x, zone) for x in file.meters),
         gates=tuple(m.Gate(g.device, g.name, g.building) for g in file.gates),
         thermometer=file.thermometer,
         work_hours=tuple(_hours(t) for t in file.work_hours),

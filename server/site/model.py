@@ -51,6 +51,15 @@ class Building:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """A meter exchanged at an instant: the old one's closing and the new one's opening reading."""
+
+    at_ms: int
+    closing: float
+    opening: float
+
+
+@dataclass(frozen=True, slots=True)
 class Meter:
     """A meter 计量表: which counter of which device, and what it stands for in the site."""
 
@@ -64,6 +73,7 @@ class Meter:
     end_use: str  # national code, e.g. 01A00; 01000 = all electricity, 02000 = all water
     parent: str | None = None  # the main meter it lies under
     rollover: float | None = None  # counts up to, then starts again at 0; canonical unit
+    replacements: tuple[Replacement, ...] = ()  # exchanges of the device, oldest first
     tags: frozenset[str] = frozenset()  # free marks that rules select by: outdoor, server-room ...
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS, Interval, Step, edges
 from server.rollup.combine import coarsen, combine, total
-from server.rollup.counter import Replacement, continuous, rollup, without_spikes
+from server.rollup.counter import continuous, rollup, without_spikes
 from server.rollup.model import Grade
 from server.series import Series
+from server.site.model import Replacement
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

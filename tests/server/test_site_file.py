@@ -11,8 +11,9 @@ from contract.errors import ConfigError
 from server.cli import main
 from server.config import load_config
 from server.site.file import load_site
-from server.site.model import Carrier, Role
+from server.site.model import Carrier, Replacement, Role
 from simulators.site_files import site_document
+from tests.server.small_site import at
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,4 +97,14 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "write-tokens").write_text("one\ntwo\n")
     config = load_config(tmp_path / "server.yaml")
     assert config.write_tokens == ("one", "two")
-    assert load_site(config.site_file).meters
+    site = load_site(config.site_file)
+    (swap,) = next(m.replacements for m in site.meters if m.id == "E04")
+    assert swap == Replacement(at("2026-03-02T10:30"), 48213.5, 0.2)
+
+
+def test_exchanges_out_of_order_are_refused(tmp_path: Path) -> None:
+    wrong = copy.deepcopy(site_document())
+    swaps = [{"at": f"2026-03-0{d}T10:00", "closing": 5, "opening": 0} for d in (2, 1)]
+    wrong["meters"][1]["replacements"] = swaps
+    with pytest.raises(ConfigError, match="exchanges in order"):
+        load_site(written(tmp_path, wrong))
