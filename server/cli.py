@@ -136,6 +136,7 @@ def _add_set_up(commands: Any) -> None:
     plain.add_argument("--events", type=Path, help="meter exchanges: time,meter,closing,opening")
     plain.add_argument("--timezone", type=ZoneInfo, default=ZoneInfo("Asia/Shanghai"))
     plain.add_argument("--rollover", type=float, help="the register's width")
+    plain.add_argument("--max-power", type=float, help="the most it can count an hour")
     plain.add_argument("--max-spacing-min", type=float, default=60, help="longer is a gap")
     plain.add_argument("--out", type=Path, help="default: standard output")
     plain.set_defaults(command=_consumption)
@@ -166,7 +167,7 @@ def _influx_init(args: argparse.Namespace) -> int:
 def _consumption(args: argparse.Namespace) -> int:
     swaps = read_replacements(args.events, args.timezone) if args.events else {}
     spacing_ms = round(args.max_spacing_min * 60_000)
-    settings = Settings(args.interval, args.timezone, args.rollover, spacing_ms)
+    settings = Settings(args.interval, args.timezone, args.rollover, spacing_ms, args.max_power)
     found = {
         m: consumption(m, series, swaps.get(m, ()), settings)
         for m, series in read_counters(args.file, args.timezone).items()

@@ -45,7 +45,7 @@ def report_of(analysis: Analysis, year: int, entered: Mapping[str, str] | None =
             is_whole_year=span.end_ms == year_interval(year, zone).end_ms,
             answers=_answers(analysis, span),
             previous=_answers(analysis, earlier),
-            buildings={b.id: _answers(analysis, span, b.id) for b in site.buildings},
+            buildings={b.id: _answers(analysis, span, b.id) for b in site.compound_buildings},
             end_uses=tuple(_end_use(analysis, span, code) for code in END_USES),
             alerts=alert_statistics(analysis, span),
             calendar_states=frozenset(states),

@@ -7,24 +7,32 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from server.periods import Interval, Step, edges
+from server.periods import HOUR_MS, Interval, Step, edges
 from server.rollup.combine import coarsen, total
-from server.rollup.counter import rollup
+from server.rollup.interval import rollup
 from server.rollup.model import Grade, Rollup
+from server.rollup.track import FOREVER_MS, Counting
 from server.series import Series
 from server.site.model import Replacement
 
+USUAL, UNUSUAL, FEW_STEPS = 0.9, 20.0, 3
+MOST = 1e12
 HEADER = ("meter", "start", "value", "coverage", "grade")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a file is to be read: step, site zone, rollover width, longest normal spacing."""
+    """How a file is to be read.
+
+    rollover: the register's width; max_power: the most it can count an hour, in the file's unit;
+    None: neither is known, and what is believed is taken from the file's own steps.
+    """
 
     step: Step
     zone: ZoneInfo
     rollover: float | None
     max_spacing_ms: int
+    max_power: float | None = None
 
 
 def consumption(
@@ -40,10 +48,31 @@ def consumption(
     )
     fine = rollup(
         meter, series, fine_edges, settings.step,
-        rollover=settings.rollover, max_spacing_ms=settings.max_spacing_ms,
-        replacements=replacements,
+        how=_counting(series, replacements, settings), zone=settings.zone,
     )  # fmt: skip
     return coarsen(fine, edges(span, settings.step, settings.zone), settings.step)
+
+
+def _counting(
+    series: Series, replacements: tuple[Replacement, ...], settings: Settings
+) -> Counting:
+    """Say how to read a register nothing is known of: steps far beyond the usual are not believed.
+
+    The usual is the step, and the rate, that nine in ten of the rising steps do not exceed.
+    """
+    max_power, slack = settings.max_power, 0.0
+    steps, spans = np.diff(series.values), np.diff(series.times_ms)
+    rising = steps > 0
+    if max_power is None:
+        max_power = MOST
+        if np.count_nonzero(rising) > FEW_STEPS:
+            rates = steps[rising] / spans[rising] * HOUR_MS
+            max_power = UNUSUAL * float(np.quantile(rates, USUAL, method="lower"))
+            slack = UNUSUAL * float(np.median(steps[rising]))
+    return Counting(
+        widths=((FOREVER_MS, settings.rollover),), replacements=replacements,
+        max_power=max_power, slack=slack, max_spacing_ms=settings.max_spacing_ms,
+    )  # fmt: skip
 
 
 def rows(r: Rollup, zone: ZoneInfo) -> Iterator[tuple[str, str, str, str, str]]:

@@ -13,8 +13,10 @@ from server.metrics.cost import price_rollup
 from server.metrics.inputs import MetricInputs
 from server.periods import DAY_MS, QUARTER_MS, Interval, Step, day_interval, day_of, days_in, edges
 from server.rollup.combine import coarsen, mean_power_kw
-from server.rollup.counter import rollup
+from server.rollup.interval import rollup_track
+from server.rollup.meter import meter_track
 from server.rollup.model import Rollup
+from server.rollup.shape import with_shapes
 from server.rules.engine import AlertSpan, alerts
 from server.rules.kinds import LEARN_DAYS, judge
 from server.rules.model import Evidence, Judgement, Rule
@@ -58,10 +60,8 @@ def roll_up(works: Works, interval: Interval, report: Report = lambda _: None) -
     grids = {step: edges(span, step, site.zone) for step in Step}
     done: list[Rollup] = []
     for meter in site.meters:
-        fine = rollup(
-            meter.id, series[points[meter.id]], grids[Step.QUARTER], Step.QUARTER,
-            rollover=meter.rollover, replacements=meter.replacements,
-        )  # fmt: skip
+        track = with_shapes(meter_track(meter, series[points[meter.id]]), site.zone)
+        fine = rollup_track(meter.id, track, grids[Step.QUARTER], Step.QUARTER)
         coarse = [coarsen(fine, grids[s], s) for s in (Step.HOUR, Step.DAY)]
         done += [fine, *coarse]
     report(0.7)

@@ -8,7 +8,7 @@ from server.factbook.book import Factbook
 from server.periods import Interval, day_of
 from server.rollup.combine import combine
 from server.rollup.model import Rollup
-from server.site.model import Building, Carrier, Dated, Meter, Role, Site, value_on
+from server.site.model import Building, Carrier, Dated, Meter, Role, Scope, Site, value_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,15 @@ class MetricInputs:
         total = self._dated(lambda b: b.area_m2)
         if total is None or self.building is not None:
             return total
-        return total - (value_on(self.site.sealed_area_m2, self._last_day()) or 0.0)
+        return total - self.site.sealed_m2(self._last_day())
 
     def people(self) -> float | None:
         """Give the people who use energy here 用能人数, at the end of the interval."""
         return self._dated(lambda b: b.people)
 
     def _dated(self, rows_of: Callable[[Building], Sequence[Dated]]) -> float | None:
-        buildings = [b for b in self.site.buildings if self.building in {None, b.id}]
+        compound = self.site.buildings_in(Scope.COMPOUND)
+        buildings = compound if self.building is None else [self.site.building(self.building)]
         values = [value_on(rows_of(b), self._last_day()) for b in buildings]
         known = [v for v in values if v is not None]
         return sum(known) if known and len(known) == len(values) else None

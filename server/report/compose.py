@@ -56,7 +56,7 @@ def compose(inputs: ReportInputs) -> Report:
 def _leadership(w: Writer) -> str:
     return (
         f"把公共机构节能纳入年度重点工作统筹推进，{w.slot('节能工作部署情况（会议、文件）')}。"
-        f"{w.slot('节能管理制度与责任分工')}。依托大院能源监测系统，对{len(w.inputs.site.buildings)}处"
+        f"{w.slot('节能管理制度与责任分工')}。依托大院能源监测系统，对{len(w.inputs.site.compound_buildings)}处"
         f"建筑和公共区域的用电、用水实行分户、分区、分项计量，在线计量表{len(w.inputs.site.meters)}块，"
         f"统计期内数据完整率{w.number(w.inputs.answers.get('data_coverage_percent'), '数据完整率', 1)}%，"
         "做到用能有计量、变化有记录、浪费有告警。"
@@ -157,7 +157,7 @@ def _target(w: Writer, label: str) -> str:
 
 def _buildings(w: Writer) -> TableBlock:
     rows = []
-    for b in w.inputs.site.buildings:
+    for b in w.inputs.site.compound_buildings:
         a = w.inputs.buildings[b.id]
         rows.append(
             (
@@ -220,9 +220,9 @@ def _alerts(w: Writer) -> TableBlock:
 def _sources(w: Writer) -> list[str]:
     i = w.inputs
     facts = sorted({f for t in w.trace for f in t.answer.facts})
-    sealed = value_on(i.site.sealed_area_m2, i.last_on) or 0.0
-    area = sum(value_on(b.area_m2, i.last_on) or 0.0 for b in i.site.buildings) - sealed
-    people = sum(value_on(b.people, i.last_on) or 0.0 for b in i.site.buildings)
+    sealed = i.site.sealed_m2(i.last_on)
+    area = sum(value_on(b.area_m2, i.last_on) or 0.0 for b in i.site.compound_buildings) - sealed
+    people = sum(value_on(b.people, i.last_on) or 0.0 for b in i.site.compound_buildings)
     calendar = (
         "部分日期的工作日安排尚未公布，按法定节假日估计"
         if ESTIMATED in i.calendar_states

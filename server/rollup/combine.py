@@ -6,6 +6,7 @@ import numpy as np
 
 from server.periods import Step
 from server.rollup.model import Grade, Rollup
+from server.rollup.ticks import exact_sum, to_ticks, to_values
 from server.series import Times, Values
 
 
@@ -19,7 +20,8 @@ def coarsen(fine: Rollup, edges_ms: Times, step: Step) -> Rollup:
     inside = (bins >= 0) & (bins < n)
     known = inside & ~np.isnan(fine.values)
     width = np.diff(fine.edges_ms)
-    values = np.bincount(bins[known], fine.values[known], n)
+    ticks = to_ticks(fine.values[known]).astype(np.float64)  # whole numbers: exact in any order
+    values = to_values(np.rint(np.bincount(bins[known], ticks, n)).astype(np.int64))
     seen = np.bincount(bins[inside], (fine.coverage * width)[inside], n)
     has_value = np.bincount(bins[known], minlength=n) > 0
     grades = np.zeros(n, np.int8)
@@ -47,7 +49,7 @@ def combine(name: str, parts: Sequence[Rollup]) -> Rollup:
         name,
         first.step,
         first.edges_ms,
-        np.where(any_known, np.nansum(values, axis=0), np.nan),
+        np.where(any_known, to_values(to_ticks(np.nan_to_num(values)).sum(axis=0)), np.nan),
         np.mean([p.coverage for p in parts], axis=0),
         np.where(any_known, grades, Grade.MISSING).astype(np.int8),
     )
@@ -64,7 +66,7 @@ def total(rollup: Rollup) -> tuple[float | None, float, Grade]:
     worst = Grade(int(rollup.grades[known].max()))
     if not known.all():
         worst = max(worst, Grade.ESTIMATED)
-    return float(rollup.values[known].sum()), coverage, worst
+    return exact_sum(rollup.values[known]), coverage, worst
 
 
 def mean_power_kw(rollup: Rollup) -> Values:

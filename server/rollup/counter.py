@@ -1,157 +1,240 @@
-"""Counter readings → consumption per interval, exact: any span adds up to the counters' difference.
+"""Register readings → a track: replacements joined, factors applied, gaps marked.
 
-The counter is first made continuous (`continuous`), then read off at the interval edges, linear
-between neighbouring readings.  Neighbours further apart than `max_spacing_ms` bracket a gap: the
-energy is spread evenly over it, graded estimated, and lowers the coverage.
+The track is exact: between any two believed readings it grows by what the register grew, in
+ticks, times the factor in force, however the time between them is filled.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.periods import Step
-from server.rollup.model import Grade, Rollup
+from server.rollup.clean import Cleaned, clean
+from server.rollup.model import Grade
+from server.rollup.ticks import Ticks, to_ticks
+from server.rollup.track import (
+    FOREVER_MS,
+    NO_ENTRIES,
+    CounterEvent,
+    Counting,
+    Entries,
+    EventKind,
+    Mark,
+    Track,
+    track_of,
+)
 from server.series import Series, Times, Values
 from server.site.model import Replacement
 
-SPIKE_PASSES = 3  # garbage of up to this many samples in a row is recognised
-NEAR_ROLLOVER = 0.9  # a fall counts as a rollover when it starts above this share of the width
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Era:
+    """What one physical meter counted: readings believed, steps in ticks of consumption."""
+
+    times: Times
+    steps: Ticks
+    marks: list[Mark]
+    events: list[CounterEvent]
 
 
-def without_spikes(series: Series) -> Series:
-    """Give a counter's series without garbage samples.
-
-    A sample is garbage when leaving it out mends the order: it stands above the next one, or
-    below the one before, while those two are in order.  A reset or rollover is never that: after
-    it the counter stays low.
-    """
-    times, values = series.times_ms, series.values
-    for _ in range(SPIKE_PASSES):
-        if len(values) < 3:
-            break
-        before, here, after = values[:-2], values[1:-1], values[2:]
-        wrong = (before <= after) & ((here > after) | (here < before))
-        wrong[1:] &= ~wrong[:-1]  # of two neighbours only the first: the second may be sound
-        if not wrong.any():
-            break
-        keep = np.concatenate([[True], ~wrong, [True]])
-        times, values = times[keep], values[keep]
-    return Series(times, values)
-
-
-def joined(
-    series: Series, rollover: float | None, replacements: Sequence[Replacement]
-) -> tuple[Times, Values, Times]:
-    """Give (times, continuous counter, times of resets) over all meters that stood at a place."""
+def register_track(series: Series, how: Counting, entries: Entries = NO_ENTRIES) -> Track:
+    """Give the track of a register.  Readings: (n,) in register units."""
+    series, manual = _with_entries(series, entries)
     times: list[Times] = []
-    totals: list[Values] = []
-    reset_times: list[Times] = []
-    carried, opening = 0.0, None
-    cuts = [r.at_ms for r in replacements]
-    for i in range(len(cuts) + 1):
-        part = _between(series, cuts[i - 1] if i else None, cuts[i] if i < len(cuts) else None)
-        part = without_spikes(part)
-        if opening is not None:
-            part = _with(part, cuts[i - 1], opening, first=True)
-        if i < len(cuts):
-            part = _with(part, cuts[i], replacements[i].closing, first=False)
-            opening = replacements[i].opening
-        if not len(part):
+    totals: list[Ticks] = []
+    marks: list[Mark] = []
+    events: list[CounterEvent] = []
+    carried, at = 0, 0
+    for start_ms, end_ms, opening, closing in _eras(how.replacements):
+        part = _between(series, start_ms, end_ms)
+        era = _era(part, how, manual, opening, closing)
+        if not len(era.times):
             continue
-        total = continuous(part.values, rollover) + carried
-        carried = float(total[-1])
-        times.append(part.times_ms)
-        totals.append(total)
-        reset_times.append(part.times_ms[1:][resets(part.values, rollover)])
+        count = np.concatenate([[0], np.cumsum(era.steps)]) + carried
+        carried = int(count[-1])
+        marks += [(step + at, grade, seen) for step, grade, seen in era.marks]
+        events += era.events
+        at += len(era.times)
+        times.append(era.times)
+        totals.append(count)
     if not times:
-        return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
-    return np.concatenate(times), np.concatenate(totals), np.concatenate(reset_times)
+        return Track.empty()
+    all_times = np.concatenate(times)
+    all_totals = np.concatenate(totals)
+    keep = np.ones(len(all_times), bool)
+    return _without_doubles(all_times, all_totals, keep, marks, events)
+
+
+def _without_doubles(
+    times: Times, totals: Ticks, keep: NDArray[np.bool_], marks: list[Mark],
+    events: list[CounterEvent],
+) -> Track:  # fmt: skip
+    """Drop the second of two neighbours at one instant (closing and opening of a replacement)."""
+    keep[1:] = times[1:] != times[:-1]
+    if keep.all():
+        return track_of(times, totals, marks, events)
+    new_step = np.cumsum(keep) - 1
+    moved = [(int(new_step[s]), grade, seen) for s, grade, seen in marks]
+    # a mark on the empty step between the doubles cannot be: closing and opening share an instant
+    return track_of(times[keep], totals[keep], moved, events)
+
+
+def _eras(
+    replacements: Sequence[Replacement],
+) -> list[tuple[int | None, int | None, tuple[int, float] | None, tuple[int, float] | None]]:
+    out = []
+    before: Replacement | None = None
+    for swap in [*replacements, None]:
+        start = None if before is None else before.at_ms
+        opening = None if before is None else (before.at_ms, before.opening)
+        end = None if swap is None else swap.at_ms
+        closing = None if swap is None else (swap.at_ms, swap.closing)
+        out.append((start, end, opening, closing))
+        before = swap
+    return out
 
 
 def _between(series: Series, start_ms: int | None, end_ms: int | None) -> Series:
+    if start_ms is None and end_ms is None:
+        return series
     i = 0 if start_ms is None else int(np.searchsorted(series.times_ms, start_ms, "right"))
     j = len(series) if end_ms is None else int(np.searchsorted(series.times_ms, end_ms, "left"))
     return Series(series.times_ms[i:j], series.values[i:j])
 
 
-def _with(part: Series, at_ms: int, value: float, *, first: bool) -> Series:
-    time, reading = np.array([at_ms], np.int64), np.array([value])
-    if first:
-        return Series(np.concatenate([time, part.times_ms]), np.concatenate([reading, part.values]))
-    return Series(np.concatenate([part.times_ms, time]), np.concatenate([part.values, reading]))
+def _with_entries(series: Series, entries: Entries) -> tuple[Series, Times]:
+    """Give the readings with exclusions and hand readings applied, and the times read by hand."""
+    if entries.is_empty:
+        return series, np.empty(0, np.int64)
+    keep = np.ones(len(series), bool)
+    for span in entries.excluded:
+        keep &= (series.times_ms < span.start_ms) | (series.times_ms >= span.end_ms)
+    hand = entries.readings
+    keep &= ~np.isin(series.times_ms, hand.times_ms)
+    times = np.concatenate([series.times_ms[keep], hand.times_ms])
+    values = np.concatenate([series.values[keep], hand.values])
+    order = np.argsort(times, kind="stable")
+    return Series(times[order], values[order]), hand.times_ms
 
 
-def continuous(values: Values, rollover: float | None) -> Values:
-    """Give the counter without its falls, (n,), starting at 0.
-
-    A fall from near the declared width is a rollover: the steps up to the width and from zero on
-    are both counted.  Any other fall is a reset: the counter has counted its new value since.
-    """
-    steps = np.diff(values)
-    reset = resets(values, rollover)
-    if rollover is not None:
-        rolled = (steps < 0) & ~reset
-        steps = np.where(rolled, rollover - values[:-1] + values[1:], steps)
-    steps = np.where(reset, values[1:], steps)
-    return np.concatenate([np.zeros(1), np.cumsum(steps)])
-
-
-def resets(values: Values, rollover: float | None) -> NDArray[np.bool_]:
-    """Say for each step (n - 1,) whether the counter began again for no declared reason."""
-    fell = np.diff(values) < 0
-    if rollover is None:
-        return fell
-    return np.asarray(fell & (values[:-1] <= NEAR_ROLLOVER * rollover))
-
-
-def rollup(
-    meter: str,
-    series: Series,
-    edges_ms: Times,
-    step: Step,
-    *,
-    rollover: float | None = None,
-    max_spacing_ms: int = 20 * 60_000,
-    replacements: Sequence[Replacement] = (),
-) -> Rollup:
-    """Give a meter's consumption in the intervals between (n + 1,) edges.
-
-    An interval that is not bracketed by readings is missing: NaN, coverage as far as it was seen.
-    """
-    n = max(0, len(edges_ms) - 1)
-    if len(series) + len(replacements) < 2 or n == 0:
-        return _missing(meter, step, edges_ms, n)
-    times, total, reset_times = joined(series, rollover, replacements)
-    at_edges = np.interp(edges_ms, times, total, left=np.nan, right=np.nan)
-    values = np.diff(at_edges)
-    coverage = _coverage(times, edges_ms, max_spacing_ms)
-    estimated = (coverage < 1.0 - 1e-9) | _has_any(reset_times, edges_ms)
-    grades = np.where(estimated, Grade.ESTIMATED, Grade.MEASURED)
-    grades = np.where(np.isnan(values), Grade.MISSING, grades).astype(np.int8)
-    return Rollup(meter, step, edges_ms, values, coverage, grades)
+def _era(
+    part: Series,
+    how: Counting,
+    manual: Times,
+    opening: tuple[int, float] | None,
+    closing: tuple[int, float] | None,
+) -> _Era:
+    part = _possible(part, how)
+    times, register = part.times_ms, to_ticks(part.values)
+    if opening is not None:
+        times, register = _joined(opening, (times, register), None)
+    if closing is not None:
+        times, register = _joined(None, (times, register), closing)
+    cleaned = clean(
+        times, register, how, _factors(times[:-1], how) if how.factors else 1.0,
+        is_first_sure=opening is not None, is_last_sure=closing is not None,
+    )  # fmt: skip
+    index, links = _believed(cleaned)
+    if len(index) != len(times):
+        last = len(times) - 1
+        times, register = times[index], register[index]
+        if closing is not None and (not len(index) or index[-1] != last):
+            times, register, links = _closed(times, register, links, closing)
+    times, register, links, cut = _at_factors(times, register, links, how)
+    factors = _factors(times[:-1], how)
+    steps = _scaled(register[1:], factors) - _scaled(register[:-1], factors)
+    marks: list[Mark] = [(s, Grade.ESTIMATED, True) for s in cut]
+    for at, (kind, ticks) in links.items():
+        if ticks is not None:
+            steps[at] = round(ticks * (float(factors[at]) if len(factors) else 1.0))
+        if kind is not EventKind.ROLLOVER:
+            marks.append((at, Grade.ESTIMATED, True))
+    events = list(cleaned.events)
+    for at in np.flatnonzero(np.diff(times) > how.max_spacing_ms).tolist():
+        a, b = int(times[at]), int(times[at + 1])
+        by_hand = bool(np.isin([a, b], manual).any())
+        marks.append((at, Grade.MANUAL if by_hand else Grade.ESTIMATED, False))
+        events.append(CounterEvent(a, b, EventKind.GAP, int(steps[at])))
+    return _Era(times, steps, marks, events)
 
 
-def _missing(meter: str, step: Step, edges_ms: Times, n: int) -> Rollup:
-    return Rollup(
-        meter,
-        step,
-        edges_ms,
-        np.full(n, np.nan),
-        np.zeros(n),
-        np.full(n, Grade.MISSING, np.int8),
+_Links = dict[int, tuple[EventKind, int | None]]
+
+
+def _believed(cleaned: Cleaned) -> tuple[NDArray[np.intp], _Links]:
+    """Give the indices of believed readings, and the links by the step they stand for."""
+    index = np.concatenate([np.arange(a, b) for a, b in cleaned.runs] or [np.empty(0, np.intp)])
+    links: _Links = {}
+    for link in cleaned.links:
+        links[int(np.searchsorted(index, link.left))] = (link.kind, link.ticks)
+    return index, links
+
+
+def _possible(part: Series, how: Counting) -> Series:
+    """Leave out what a register of the declared width cannot show."""
+    widths = [w for _, w in how.widths if w is not None]
+    if not widths or not len(part):
+        return part
+    shown = part.values <= max(widths)
+    return part if shown.all() else Series(part.times_ms[shown], part.values[shown])
+
+
+def _joined(
+    opening: tuple[int, float] | None, part: tuple[Times, Ticks], closing: tuple[int, float] | None
+) -> tuple[Times, Ticks]:
+    """Put the readings of an exchange at the ends."""
+    before, after = ([] if end is None else [end] for end in (opening, closing))
+    times = [np.array([t for t, _ in end], np.int64) for end in (before, after)]
+    values = [to_ticks(np.array([v for _, v in end])) for end in (before, after)]
+    return (
+        np.concatenate([times[0], part[0], times[1]]),
+        np.concatenate([values[0], part[1], values[1]]),
     )
 
 
-def _coverage(times_ms: Times, edges_ms: Times, max_spacing_ms: int) -> Values:
-    """Share of each interval that lies between readings no further apart than allowed."""
-    spans = np.diff(times_ms)
-    seen = np.concatenate([[0], np.cumsum(np.where(spans <= max_spacing_ms, spans, 0))])
-    at_edges = np.interp(edges_ms, times_ms, seen)
-    return np.asarray(np.clip(np.diff(at_edges) / np.diff(edges_ms), 0.0, 1.0))
+def _closed(
+    times: Times, register: Ticks, links: _Links, closing: tuple[int, float]
+) -> tuple[Times, Ticks, _Links]:
+    """End with a closing reading that no reading leads to: those that contradict it are out."""
+    value = int(to_ticks(np.array([closing[1]]))[0])
+    keep = len(register)
+    while keep and register[keep - 1] > value and keep - 1 not in links:
+        keep -= 1
+    times, register = _joined(None, (times[:keep], register[:keep]), closing)
+    return times, register, {s: link for s, link in links.items() if s < keep - 1}
 
 
-def _has_any(times_ms: Times, edges_ms: Times) -> NDArray[np.bool_]:
-    """Say for each interval (start, end] whether one of the instants lies in it."""
-    counts = np.searchsorted(times_ms, edges_ms, "right")
-    return np.asarray(np.diff(counts) > 0)
+def _factors(times: Times, how: Counting) -> Values:
+    """Give the factor in force from each instant on."""
+    if not how.factors:
+        return np.ones(0)
+    starts = np.array([f[0] for f in how.factors], np.int64)
+    values = np.array([1.0, *(f[1] for f in how.factors)])
+    return np.asarray(values[np.searchsorted(starts, times, "right")])
+
+
+def _scaled(register: Ticks, factors: Values) -> Ticks:
+    if not len(factors):
+        return register
+    return np.rint(register * factors).astype(np.int64)
+
+
+def _at_factors(
+    times: Times, register: Ticks, links: _Links, how: Counting
+) -> tuple[Times, Ticks, _Links, list[int]]:
+    """Insert the register's standing at the moments a factor changes; give the steps cut in two."""
+    cut: list[int] = []
+    for moment, _ in how.factors:
+        if moment == FOREVER_MS or not len(times) or not times[0] < moment < times[-1]:
+            continue
+        i = int(np.searchsorted(times, moment, "right")) - 1
+        if times[i] == moment or i in links:
+            continue
+        share = (moment - int(times[i])) / (int(times[i + 1]) - int(times[i]))
+        value = int(register[i]) + round(int(register[i + 1] - register[i]) * share)
+        times = np.insert(times, i + 1, moment)
+        register = np.insert(register, i + 1, value)
+        links = {s + (s > i): link for s, link in links.items()}
+        cut = [s + (s > i) for s in cut] + [i, i + 1]
+    return times, register, links, cut

@@ -203,7 +203,7 @@ def _split(analysis: Analysis, month: Interval) -> dict[str, Any]:
 
 def _ranking(analysis: Analysis, month: Interval) -> list[dict[str, Any]]:
     rows = []
-    for b in analysis.site.buildings:
+    for b in analysis.site.compound_buildings:
         inputs = analysis.inputs(month, b.id)
         answer = METRICS["energy_kwh"].compute(METRICS["energy_kwh"], inputs)
         area = inputs.area_m2()
@@ -238,7 +238,7 @@ def meter_groups(analysis: Analysis) -> list[dict[str, Any]]:
     """Give the meters page: meters by place, mains first."""
     rows = analysis.meters()
     places = [(analysis.site.id, analysis.site.name)]
-    places += [(b.id, b.name) for b in analysis.site.buildings]
+    places += [(b.id, b.name) for b in analysis.site.compound_buildings]
     groups = []
     for place, name in places:
         mine = [r for r in rows if r.meter.building == place]

@@ -38,7 +38,7 @@ def test_the_simulated_site_loads_and_its_meters_are_found(tmp_path: Path) -> No
 
 def test_every_error_is_told_at_once(tmp_path: Path) -> None:
     wrong = copy.deepcopy(site_document())
-    wrong["meters"][1]["measurand"] = "power_kw"
+    wrong["meters"][1]["measurand"] = "voltage_a_v"
     wrong["meters"][2]["end_use"] = "lights"
     wrong["site"]["timezone"] = "Mars/Olympus"
     wrong["surprise"] = 1
