@@ -29,7 +29,9 @@ from server.config import ServerConfig, load_config
 from server.grafana import push_dashboard
 from server.imports.consumption import HEADER, Settings, consumption, rows, summary
 from server.imports.counter_csv import read_counters, read_replacements
-from server.jobs.work import Works, judge_all, roll_up
+from server.jobs.judging import judge_all
+from server.jobs.rolling import roll_up
+from server.jobs.works import Works
 from server.messages import say
 from server.periods import Interval, Step, midnight_ms
 from server.report.docx import render_docx
@@ -226,7 +228,8 @@ def _backfill(args: argparse.Namespace) -> int:
         interval = _interval(args, works.site)
         with Progress(console=Console(stderr=True)) as progress:
             first = progress.add_task("汇总用量 rolling up", total=1.0)
-            values = roll_up(works, interval, lambda x: progress.update(first, completed=x))
+            now_ms = SystemClock().now_ms()
+            done = roll_up(works, interval, now_ms, lambda x: progress.update(first, completed=x))
             second = progress.add_task("判断告警 judging", total=1.0)
             alerts = judge_all(
                 works, interval, SystemClock().now_ms(),
@@ -234,7 +237,7 @@ def _backfill(args: argparse.Namespace) -> int:
             )  # fmt: skip
     finally:
         _close(works)
-    _tell(say("backfilled", values=values, alerts=alerts))
+    _tell(say("backfilled", values=done.values, alerts=alerts))
     return 0
 
 

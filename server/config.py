@@ -20,6 +20,11 @@ class _State(Strict):
     url: str = "sqlite:///./state.db"
 
 
+class _Jobs(Strict):
+    roll_up_s: Annotated[float, Field(ge=0.2, le=3600)] = 20.0
+    keep_raw_months: Annotated[int, Field(ge=2)] | None = None
+
+
 class _Listen(Strict):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8650
@@ -34,6 +39,7 @@ class _File(Strict):
     console_token_file: Path | None = None
     factbook_folder: Path | None = None
     max_body_bytes: Annotated[int, Field(ge=10_000)] = 20_000_000
+    jobs: _Jobs = _Jobs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class ServerConfig:
     console_token: str  # empty: the console is open, which only a loopback address may have
     factbook_folder: Path | None
     max_body_bytes: int
+    roll_up_s: float = 20.0
+    keep_raw_months: int | None = None  # None: readings are kept for ever; rollups always are
 
 
 def load_config(path: Path) -> ServerConfig:
@@ -98,6 +106,8 @@ def load_config(path: Path) -> ServerConfig:
         console_token=console_token[0] if console_token else "",
         factbook_folder=folder / file.factbook_folder if file.factbook_folder else None,
         max_body_bytes=file.max_body_bytes,
+        roll_up_s=file.jobs.roll_up_s,
+        keep_raw_months=file.jobs.keep_raw_months,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from contract.clock import Clock
 from contract.measurand import MEASURANDS, Measurand
 from contract.reading import Reading
-from server.jobs.work import Works
+from server.jobs.works import Works
 from server.metrics.answer import Answer
 from server.metrics.catalogue import METRICS, compute
 from server.metrics.inputs import MetricInputs
@@ -121,7 +121,7 @@ class Analysis:
         last = {(r.point.device, r.point.measurand): r for r in self._last()}
         rows = []
         for meter in self.works.site.meters:
-            reading = last.get((meter.device, meter.measurand))
+            reading = last.get((meter.point_device, meter.measurand))
             age_s = None if reading is None else max(0.0, (now_ms - reading.time_ms) / 1000)
             rows.append(MeterRow(meter, reading, age_s))
         return rows

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from contract.clock import Clock
 from server.access import is_token
 from server.analysis import Analysis
-from server.jobs.work import judge_all, roll_up
+from server.jobs.judging import judge_all
+from server.jobs.rolling import roll_up
 from server.periods import Interval
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs 作业"])
@@ -35,7 +36,7 @@ def backfill(
     analysis: Analysis = request.app.state.analysis
     clock: Clock = analysis.clock
     interval = Interval(span.start_ms, span.end_ms)
-    values = roll_up(analysis.works, interval)
+    values = roll_up(analysis.works, interval, analysis.clock.now_ms()).values
     new = judge_all(analysis.works, interval, clock.now_ms())
     analysis.forget()
     return {"interval_values": values, "new_alerts": new}

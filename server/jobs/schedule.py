@@ -10,12 +10,17 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from contract.clock import Clock
 from contract.errors import DeliveryError
-from server.jobs.work import Works, judge_all, roll_up, touched
+from server.jobs.judging import judge_all
+from server.jobs.periods import review_periods
+from server.jobs.rolling import roll_up_spans
+from server.jobs.touched import touched_spans
+from server.jobs.works import Works
 from server.periods import DAY_MS, HOUR_MS, Interval
 
-ROLL_UP_S, JUDGE_S, MAINTAIN_S = 60, 120, 86_400
+ROLL_UP_S, JUDGE_S, MAINTAIN_S = 20.0, 120, 86_400
 LEASE_MS = 10 * 60_000
-RECEIPTS_OVERLAP_MS = 5 * 60_000  # an agent's clock may be this far behind ours
+MONTH_MS = 31 * DAY_MS
+WRITTEN = "written"
 JUDGE_DAYS = 3
 log = structlog.get_logger()
 
@@ -27,6 +32,14 @@ class Schedule:
     works: Works
     clock: Clock
     owner: str = ""
+    keep_raw_months: int | None = None
+    roll_up_s: float = ROLL_UP_S
+
+    def keep_from_ms(self, now_ms: int) -> int | None:
+        """Give the instant before which readings are dropped; None: they are kept for ever."""
+        if self.keep_raw_months is None:
+            return None
+        return now_ms - self.keep_raw_months * MONTH_MS
 
     def start(self) -> AsyncIOScheduler:
         """Start the jobs in the running event loop; give the scheduler, to be shut down."""
@@ -35,20 +48,32 @@ class Schedule:
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        jobs = ((ROLL_UP_S, self.roll_up), (JUDGE_S, self.judge), (MAINTAIN_S, self.maintain))
+        jobs = ((self.roll_up_s, self.roll_up), (JUDGE_S, self.judge), (MAINTAIN_S, self.maintain))
         for seconds, job in jobs:
             scheduler.add_job(self._in_thread, "interval", seconds=seconds, args=[job])
         scheduler.start()
         return scheduler
 
     def roll_up(self) -> None:
-        """Bring the rollups up to date: the days that new receipts speak of."""
-        state, now_ms = self.works.state, self.clock.now_ms()
-        since_ms = (state.mark("receipts") or now_ms - DAY_MS) - RECEIPTS_OVERLAP_MS
-        span, newest_ms = touched(self.works, now_ms, since_ms)
-        if span is not None:
-            roll_up(self.works, span)
-            state.set_mark("receipts", newest_ms)
+        """Bring the rollups up to date: what was written, entered or changed since the last time.
+
+        The marks move only when all is stored: after a kill the same work is done again.
+        """
+        state, store, now_ms = self.works.state, self.works.store, self.clock.now_ms()
+        written = store.written_since(self.works.site.id, state.mark(WRITTEN) or 0, now_ms)
+        touches = state.books.touches()
+        spans, causes = touched_spans(self.works.site, written, touches, now_ms)
+        over = [Interval(t.start_ms, min(t.end_ms, now_ms)) for t in touches if not t.meter]
+        hull = Interval(min(o.start_ms for o in over), now_ms) if over else None
+        if spans or hull:
+            done = roll_up_spans(self.works, spans, now_ms, causes, computed_over=hull)
+            if done.notes:
+                log.info("past_changed", notes=len(done.notes), causes=len(set(causes.values())))
+            reopened = review_periods(self.works, now_ms, done.notes)
+            if reopened:
+                log.warning("closed_period_moved", corrections=reopened)
+        state.books.settle(touches)
+        state.set_mark(WRITTEN, written.mark)
 
     def judge(self) -> None:
         """Judge the last days, further back where an alert is still open."""
@@ -61,7 +86,9 @@ class Schedule:
 
     def maintain(self) -> None:
         """Let the store do its daily housekeeping."""
-        self.works.store.maintain()
+        now_ms = self.clock.now_ms()
+        keep_from_ms = self.keep_from_ms(now_ms)
+        self.works.store.maintain(self.works.state.mark(WRITTEN) or 0, now_ms, keep_from_ms)
 
     async def _in_thread(self, job: Callable[[], None]) -> None:
         now_ms = self.clock.now_ms()

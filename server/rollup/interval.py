@@ -65,7 +65,7 @@ def rollup_track(
         step,
         edges_ms,
         np.where(known, to_values(np.diff(totals)), np.nan),
-        coverage,
+        np.where(known, coverage, 0.0),
         np.where(known, grades, Grade.MISSING).astype(np.int8),
     )
 
@@ -128,6 +128,6 @@ def _gathered(
         step,
         edges_ms,
         np.where(any_known, to_values(total), np.nan),
-        np.clip(share, 0.0, 1.0),
+        np.where(any_known, np.clip(share, 0.0, 1.0), 0.0),
         np.where(any_known, worst, Grade.MISSING).astype(np.int8),
     )

@@ -24,7 +24,7 @@ class Rollup:
 
     edges_ms: (n + 1,) int64; values: (n,) float64 in kWh or m³, NaN where nothing is known;
     coverage: (n,) float64 in 0..1, share of the interval between readings no further apart than
-    the meter's longest normal spacing; grades: (n,) int8 Grade codes.
+    the meter's longest normal spacing, 0 where the value is missing; grades: (n,) int8 Grade codes.
     The values of any span add up to the counter's difference over it.
     """
 

@@ -78,6 +78,7 @@ def _meter(x: s.Meter, zone: ZoneInfo) -> m.Meter:
         is_fully_sub_metered=x.sub_metered == "full",
         since_ms=_maybe_ms(x.since, zone),
         until_ms=_maybe_ms(x.until, zone),
+        is_counted=x.kind is not m.MeterKind.VIRTUAL if x.counted is None else x.counted,
         tags=frozenset(x.tags),
     )
 

@@ -140,6 +140,7 @@ class Meter:
     is_fully_sub_metered: bool = True  # the meters below it should add up to it
     since_ms: int | None = None  # in use from
     until_ms: int | None = None  # and up to
+    is_counted: bool = True  # in the sums of its place and end use; virtual meters by default not
     tags: frozenset[str] = frozenset()  # free marks that rules select by: outdoor, server-room ...
 
     @property
@@ -228,7 +229,7 @@ class Site:
         role: Role | None = None,
         end_use: str | None = None,
     ) -> tuple[Meter, ...]:
-        """Give the meters that match, in file order; `end_use` matches a code and all below it.
+        """Give the counted meters that match, in file order; an end use includes all below it.
 
         Without a building, only the compound's: the ledger's are asked for by building.
         """
@@ -237,6 +238,7 @@ class Site:
             m
             for m in self.meters
             if m.carrier is carrier
+            and m.is_counted
             and (building is not None or m.building not in ledger)
             and (building is None or m.building == building)
             and (role is None or m.role is role)

@@ -127,6 +127,7 @@ class Meter(Strict):
     sub_metered: Annotated[str, Field(pattern="^(full|partial)$")] = "full"
     since: Moment | None = None
     until: Moment | None = None
+    counted: bool | None = None
     tags: tuple[str, ...] = ()
 
     @field_validator("measurand")

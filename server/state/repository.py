@@ -10,6 +10,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from server.state.books import Books
 from server.state.schema import alert, lease, mark, transition
 
 FIRING, RESOLVED = "firing", "resolved"
@@ -51,6 +52,7 @@ class State:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.books = Books(engine)
 
     def save_alert(self, new: NewAlert, now_ms: int) -> bool:
         """Insert an alert, or bring the one it overlaps up to date; say whether it was new.

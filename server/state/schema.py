@@ -10,6 +10,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -61,4 +62,106 @@ mark = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+counter_event = Table(
+    "counter_event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("meter", String(64), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("ticks", BigInteger, nullable=False),
+    Index("counter_event_by_meter", "meter", "end_ms"),
+)
+
+touch = Table(
+    "touch",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("meter", String(64), nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("cause", String(300), nullable=False),
+)
+
+repair = Table(
+    "repair",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("meter", String(64), nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("reason", String(300), nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("undone_ms", BigInteger),
+    Index("repair_by_meter", "meter"),
+)
+
+change_note = Table(
+    "change_note",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("recorded_ms", BigInteger, nullable=False),
+    Column("meter", String(64), nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("before", Float, nullable=False),
+    Column("after", Float),
+    Column("unit", String(8), nullable=False),
+    Column("cause", String(300), nullable=False),
+    Index("change_note_by_time", "start_ms"),
+)
+
+period = Table(
+    "period",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("label", String(16), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("closed_ms", BigInteger, nullable=False),
+    Column("closed_by", String(64), nullable=False),
+    Column("reason", String(300), nullable=False),
+    Column("content", Text, nullable=False),
+    UniqueConstraint("label", "revision", name="one_revision_once"),
+)
+
+correction = Table(
+    "correction",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("label", String(16), nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("before", String(40), nullable=False),
+    Column("after", String(40), nullable=False),
+    Column("unit", String(16), nullable=False),
+    Column("cause", String(300), nullable=False),
+    Column("revision", Integer),
+    Index("correction_by_label", "label"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("object", String(128), nullable=False),
+    Column("reason", String(300), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+known = Table(
+    "known",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("content", Text, nullable=False),
 )

@@ -7,6 +7,7 @@ One process owns the file; one lock owns the writer, readers use cursors of thei
 
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,35 @@ import numpy as np
 from contract.errors import DeliveryError
 from contract.measurand import MEASURANDS
 from contract.reading import PointId, Reading, Reason
-from server.periods import Interval, Step, edges
-from server.rollup.model import Grade, Rollup
-from server.series import Series
+from server.periods import DAY_MS, HOUR_MS, Interval, Step, edges
+from server.rollup.model import Rollup
+from server.series import Series, Times, Values
 from server.site.model import Site
+from server.store.duck_rollups import DuckRollups
+from server.store.packed import (
+    SCHEMA as PACKED_SCHEMA,
+)
+from server.store.packed import (
+    compact,
+    drop_before,
+    learn_packings,
+    load_packings,
+)
 from server.store.parse import BodyParser, Columns
-from server.store.protocol import Receipt, WriteResult
+from server.store.protocol import Receipt, WriteResult, Written
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS point (
   id INTEGER, site VARCHAR, device VARCHAR, measurand VARCHAR);
-CREATE TABLE IF NOT EXISTS raw (point INTEGER, time_ms BIGINT, value DOUBLE);
+CREATE TABLE IF NOT EXISTS raw (point INTEGER, time_ms BIGINT, value DOUBLE, seq BIGINT);
+ALTER TABLE raw ADD COLUMN IF NOT EXISTS seq BIGINT DEFAULT 1;
 CREATE TABLE IF NOT EXISTS flag (point INTEGER, time_ms BIGINT, reason SMALLINT);
-CREATE TABLE IF NOT EXISTS rollup (
-  step VARCHAR, meter VARCHAR, start_ms BIGINT, value DOUBLE, coverage DOUBLE, grade TINYINT);
+CREATE TABLE IF NOT EXISTS latest (
+  point INTEGER, time_ms BIGINT, value DOUBLE, reason SMALLINT);
 """
 _RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readings_sent")
+_NEAR_MS = 2 * HOUR_MS  # spans written closer together are given as one
+MEMORY = "2GB"
 
 
 class DuckStore:
@@ -39,16 +53,23 @@ class DuckStore:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._db = duckdb.connect(str(path))
+            self._db = duckdb.connect(str(path), config={"memory_limit": MEMORY})
         except duckdb.IOException as error:
             raise DeliveryError(str(error).splitlines()[0], permanent=True) from error
         self._write = threading.Lock()
         self._local = threading.local()
-        self._db.execute(_SCHEMA)
+        self._db.execute(_SCHEMA + PACKED_SCHEMA)
         rows = self._db.execute("SELECT site, device, measurand, id FROM point").fetchall()
         self._points = {PointId(*row[:3]): int(row[3]) for row in rows}
         self._new_points: list[tuple[int, str, str, str]] = []
         self._parser = BodyParser(self._point_number)
+        self._packings = load_packings(self._db)
+        self._rollups = DuckRollups(self._db)
+        newest = self._db.execute(
+            "SELECT greatest(coalesce((SELECT max(seq) FROM raw), 0),"
+            " coalesce((SELECT max(value) FROM keeper WHERE name = 'seq'), 0))"
+        ).fetchall()
+        self._seq = int(newest[0][0])
         self._last = self._load_last()
 
     def write_lines(self, body: bytes, precision: str = "ms") -> WriteResult:
@@ -70,20 +91,94 @@ class DuckStore:
         out = {p: Series.empty() for p in points}
         if not numbers:
             return out
-        rows = self._reader().execute(
-            "SELECT point, time_ms, value FROM raw WHERE point IN (SELECT unnest(?))"
-            " AND time_ms >= ? AND time_ms < ? ORDER BY point, time_ms, rowid",
-            [list(numbers), interval.start_ms, interval.end_ms],
-        )
-        got = rows.fetchnumpy()
-        number, times, values = got["point"], got["time_ms"], got["value"]
-        is_last = np.ones(len(times), bool)
-        is_last[:-1] = (times[1:] != times[:-1]) | (number[1:] != number[:-1])
-        number, times, values = number[is_last], times[is_last], values[is_last]
-        for key, point in numbers.items():
-            here = slice(*np.searchsorted(number, [key, key + 1]))
-            out[point] = Series(np.asarray(times[here], np.int64), np.asarray(values[here], float))
+        # one snapshot for both tables: compaction moves readings from one to the other
+        reader = self._reader()
+        reader.execute("BEGIN")
+        try:
+            packed = self._read_packed(reader, list(numbers), interval)
+            raw = _by_point(
+                reader.execute(
+                    "SELECT point, time_ms, value, seq FROM raw WHERE point IN (SELECT unnest(?))"
+                    " AND time_ms >= ? AND time_ms < ? ORDER BY point, time_ms, seq, rowid",
+                    [list(numbers), interval.start_ms, interval.end_ms],
+                ).fetchnumpy(),
+                "time_ms",
+                "value",
+            )
+        finally:
+            reader.execute("ROLLBACK")
+        for number, point in numbers.items():
+            found = [part[number] for part in (packed, raw) if number in part]
+            if found:
+                out[point] = _merged(found)
         return out
+
+    def _read_packed(
+        self, reader: duckdb.DuckDBPyConnection, numbers: list[int], interval: Interval
+    ) -> dict[int, tuple[Times, Values]]:
+        """Give packed readings, times and values, by point number."""
+        out: dict[int, tuple[Times, Values]] = {}
+        packings = dict(self._packings)
+        for unit in {packings[n].unit_ms for n in numbers if n in packings}:
+            mine = [n for n in numbers if n in packings and packings[n].unit_ms == unit]
+            bounds = [-(-interval.start_ms // unit), -(-interval.end_ms // unit)]
+            got = reader.execute(
+                "SELECT point, slot, scaled FROM packed WHERE point IN (SELECT unnest(?))"
+                " AND slot >= ? AND slot < ?",
+                [mine, *bounds],
+            ).fetchnumpy()
+            for number, (slots, scaled) in _by_point(got, "slot", "scaled").items():
+                how = packings[number]
+                out[number] = how.times(slots), how.values(scaled)
+        return out
+
+    def written_since(self, site: str, mark: int, now_ms: int) -> Written:
+        """Give the spans written behind a mark, by point."""
+        with self._write:
+            newest = self._seq
+        rows = (
+            self._reader()
+            .execute(
+                "SELECT point, time_ms // ?, min(time_ms), max(time_ms) FROM raw"
+                " WHERE seq > ? AND seq <= ? GROUP BY 1, 2 ORDER BY 1, 2",
+                [HOUR_MS, mark, newest],
+            )
+            .fetchall()
+        )
+        names = {number: point for point, number in list(self._points.items())}
+        spans: dict[PointId, list[Interval]] = {}
+        for number, _, first, last in rows:
+            point = names[number]
+            if point.site != site:
+                continue
+            known = spans.setdefault(point, [])
+            if known and first - known[-1].end_ms <= _NEAR_MS:
+                known[-1] = Interval(known[-1].start_ms, last + 1)
+            else:
+                known.append(Interval(first, last + 1))
+        return Written(newest, {p: tuple(found) for p, found in spans.items()})
+
+    def delete(self, points: Sequence[PointId], interval: Interval) -> int:
+        """Delete the points' readings with start <= time < end; give how many there were."""
+        count = sum(len(s) for s in self.read_many(points, interval).values())
+        bounds = [interval.start_ms, interval.end_ms]
+        with self._write:
+            self._db.execute("BEGIN")
+            for point in points:
+                number = self._points.get(point)
+                for table in ("raw", "flag"):
+                    self._db.execute(
+                        f"DELETE FROM {table} WHERE point = ? AND time_ms >= ? AND time_ms < ?",
+                        [number, *bounds],
+                    )
+                if number in self._packings:
+                    unit = self._packings[number].unit_ms
+                    self._db.execute(
+                        "DELETE FROM packed WHERE point = ? AND slot >= ? AND slot < ?",
+                        [number, -(-bounds[0] // unit), -(-bounds[1] // unit)],
+                    )
+            self._db.execute("COMMIT")
+        return count
 
     def read_last(self, site: str) -> Sequence[Reading]:
         """Give the newest reading of every point of a site, bad ones included."""
@@ -98,6 +193,15 @@ class DuckStore:
                 if kept is not None or reason.is_bad:
                     out.append(Reading(point, time_ms, kept, reason))
         return out
+
+    def first_ms(self, site: str) -> int | None:
+        """Give the time of the oldest reading kept."""
+        rows = self._reader().execute(
+            "SELECT min(first) FROM (SELECT min(time_ms) AS first FROM raw UNION ALL"
+            " SELECT min(slot * unit_ms) FROM packed JOIN packing USING (point))"
+        )
+        first = rows.fetchall()[0][0]
+        return None if first is None else int(first)
 
     def read_receipts(self, site: str, since_ms: int) -> Sequence[Receipt]:
         """Give the delivery receipts sent at or after an instant, oldest first."""
@@ -118,54 +222,28 @@ class DuckStore:
     def write_rollups(self, site: Site, rollups: Sequence[Rollup]) -> None:
         """Replace the rollups of the meters, steps and spans given."""
         with self._write:
-            self._db.execute("BEGIN")
-            for r in rollups:
-                self._replace_rollup(f"{site.id}/{r.meter}", r)
-            self._db.execute("COMMIT")
+            self._rollups.write(self._db, site.id, rollups)
 
     def read_rollups(
         self, site: Site, meters: Sequence[str], step: Step, interval: Interval
     ) -> dict[str, Rollup]:
         """Give the rollups of meters on the step grid that covers the interval; gaps are NaN."""
         grid = edges(interval, step, site.zone)
-        n = max(0, len(grid) - 1)
-        out = {m: _empty(m, step, grid, n) for m in meters}
-        if not n or not meters:
-            return out
-        got = (
-            self._reader()
-            .execute(
-                "SELECT meter, start_ms, value, coverage, grade FROM rollup WHERE step = ?"
-                " AND start_ms >= ? AND start_ms < ?"
-                " AND meter IN (SELECT unnest(?)) ORDER BY meter",
-                [step.value, int(grid[0]), int(grid[-1]), [f"{site.id}/{m}" for m in meters]],
-            )
-            .fetchnumpy()
-        )
-        names = np.asarray(got["meter"], dtype=object)
-        cuts = np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.empty(0, int)
-        for rows in np.split(np.arange(len(names)), cuts):
-            if not len(rows):
-                continue
-            target = out[str(names[rows[0]]).split("/", 1)[1]]
-            at = np.searchsorted(grid, got["start_ms"][rows])
-            target.values[at] = got["value"][rows]
-            target.coverage[at] = got["coverage"][rows]
-            target.grades[at] = got["grade"][rows]
-        return out
+        return self._rollups.read(self._reader(), site.id, meters, step, grid)
 
-    def maintain(self) -> None:
-        """Sort the readings by point and time, and leave one row for each."""
+    def maintain(self, settled: int, now_ms: int, keep_from_ms: int | None) -> None:
+        """Pack settled readings of whole days, sorted; drop what retention does not keep.
+
+        Writing goes on meanwhile; only the checkpoint at the end makes it wait.
+        """
+        worker = self._db.cursor()
+        learn_packings(worker, self._packings)
+        compact(worker, settled, now_ms // DAY_MS * DAY_MS)
+        if keep_from_ms is not None:
+            drop_before(worker, keep_from_ms)
+        worker.close()
         with self._write:
-            self._db.execute("BEGIN")
-            self._db.execute(
-                "CREATE TABLE sorted AS SELECT point, time_ms, value FROM raw QUALIFY"
-                " row_number() OVER (PARTITION BY point, time_ms ORDER BY rowid DESC) = 1"
-                " ORDER BY point, time_ms"
-            )
-            self._db.execute("DROP TABLE raw")
-            self._db.execute("ALTER TABLE sorted RENAME TO raw")
-            self._db.execute("COMMIT")
+            self._save_last()
             self._db.execute("CHECKPOINT")
 
     def close(self) -> None:
@@ -188,6 +266,7 @@ class DuckStore:
         return number
 
     def _insert(self, columns: Columns) -> None:
+        self._seq += 1
         self._db.execute("BEGIN")
         if self._new_points:
             self._db.executemany("INSERT INTO point VALUES (?, ?, ?, ?)", self._new_points)
@@ -197,6 +276,7 @@ class DuckStore:
                 "point": np.array(columns.points, np.int32),
                 "time_ms": np.array(columns.times_ms, np.int64),
                 "value": np.array(columns.values, np.float64),
+                "seq": np.full(len(columns.points), self._seq, np.int64),
             },
         )  # fmt: skip
         _append(
@@ -223,38 +303,34 @@ class DuckStore:
                 last[point] = (time_ms, known[1], code)
 
     def _load_last(self) -> dict[int, tuple[int, float, int]]:
+        """Give the newest word of every point: what was saved, and what came since."""
+        saved = self._db.execute("SELECT point, time_ms, value, reason FROM latest").fetchall()
+        last = {int(p): (int(t), float(v), int(r)) for p, t, v, r in saved}
         rows = self._db.execute(
-            "SELECT point, max(time_ms), arg_max(value, time_ms) FROM raw GROUP BY point"
+            "SELECT point, max(time_ms), arg_max(value, time_ms) FROM raw WHERE seq > 0"
+            " GROUP BY point"
         ).fetchall()
-        last = {int(p): (int(t), float(v), int(Reason.GOOD)) for p, t, v in rows}
+        for point, time_ms, value in rows:
+            if time_ms >= last.get(int(point), (-1, 0.0, 0))[0]:
+                last[int(point)] = (int(time_ms), float(value), int(Reason.GOOD))
         flags = self._db.execute(
             "SELECT point, max(time_ms), arg_max(reason, time_ms) FROM flag GROUP BY point"
         ).fetchall()
         for point, time_ms, code in flags:
-            known = last.get(point, (-1, 0.0, 0))
+            known = last.get(int(point), (-1, 0.0, 0))
             if time_ms >= known[0]:
                 last[int(point)] = (int(time_ms), known[1], int(code))
         return last
 
-    def _replace_rollup(self, meter: str, r: Rollup) -> None:
-        known = ~np.isnan(r.values)
-        self._db.execute(
-            "DELETE FROM rollup WHERE step = ? AND meter = ? AND start_ms >= ? AND start_ms < ?",
-            [r.step.value, meter, int(r.edges_ms[0]), int(r.edges_ms[-1])],
-        )
-        columns = {
-            "start_ms": r.starts_ms[known],
-            "value": r.values[known],
-            "coverage": r.coverage[known],
-            "grade": r.grades[known],
-        }
-        if known.any():
-            self._db.register("new_rollup", columns)
-            self._db.execute(
-                "INSERT INTO rollup SELECT ?, ?, start_ms, value, coverage, grade FROM new_rollup",
-                [r.step.value, meter],
-            )
-            self._db.unregister("new_rollup")
+    def _save_last(self) -> None:
+        rows = [(p, t, v, r) for p, (t, v, r) in self._last.items()]
+        self._db.execute("BEGIN")
+        self._db.execute("DELETE FROM latest")
+        if rows:
+            self._db.executemany("INSERT INTO latest VALUES (?, ?, ?, ?)", rows)
+        self._db.execute("DELETE FROM keeper WHERE name = 'seq'")
+        self._db.execute("INSERT INTO keeper VALUES ('seq', ?)", [self._seq])
+        self._db.execute("COMMIT")
 
 
 def _append(db: duckdb.DuckDBPyConnection, insert: str, columns: dict[str, Any]) -> None:
@@ -264,7 +340,32 @@ def _append(db: duckdb.DuckDBPyConnection, insert: str, columns: dict[str, Any])
         db.unregister("new_rows")
 
 
-def _empty(meter: str, step: Step, grid: Any, n: int) -> Rollup:
-    return Rollup(
-        meter, step, grid, np.full(n, np.nan), np.zeros(n), np.full(n, Grade.MISSING, np.int8)
-    )
+def _by_point(got: dict[str, Any], time: str, value: str) -> dict[int, tuple[Times, Any]]:
+    """Split columns by point, each sorted by time; of rows at one time the last."""
+    number, times, values = (np.asarray(got[k]) for k in ("point", time, value))
+    if not len(number):
+        return {}
+    order = None
+    same = number[1:] == number[:-1]
+    if ((number[1:] < number[:-1]) | (same & (times[1:] < times[:-1]))).any():
+        order = np.lexsort((times, number))
+        number, times, values = number[order], times[order], values[order]
+        same = number[1:] == number[:-1]
+    doubled = same & (times[1:] == times[:-1])
+    if doubled.any():
+        last = np.concatenate([~doubled, [True]])
+        number, times, values = number[last], times[last], values[last]
+    cuts = [0, *(np.flatnonzero(number[1:] != number[:-1]) + 1).tolist(), len(number)]
+    return {int(number[a]): (times[a:b], values[a:b]) for a, b in pairwise(cuts)}
+
+
+def _merged(parts: list[tuple[Times, Values]]) -> Series:
+    """Join packed and later readings of a point; of two at one time the later counts."""
+    if len(parts) == 1:
+        return Series(np.asarray(parts[0][0], np.int64), np.asarray(parts[0][1], np.float64))
+    times = np.concatenate([p[0] for p in parts])
+    values = np.concatenate([p[1] for p in parts])
+    order = np.argsort(times, kind="stable")
+    times, values = times[order], values[order]
+    last = np.concatenate([times[1:] != times[:-1], [True]])
+    return Series(np.asarray(times[last], np.int64), np.asarray(values[last], np.float64))

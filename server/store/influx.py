@@ -1,8 +1,8 @@
 """The same store on InfluxDB 2.x: line protocol in (influxdb-client), InfluxQL out (httpx).
 
 Only what InfluxDB 2, InfluxDB 3 and openGemini share is used.  Raw measurements are the media of
-the contract; rollups are `<carrier>_15m`, `_1h`, `_1d` with tags site, meter, building, end_use,
-role and fields energy_kwh or volume_m3, coverage, grade.
+the contract; rollups are `<carrier>_15m`, `_1h`, `_1d` and, for places, `<carrier>_place_…`, with
+the tags of `tags` and the fields energy_kwh or volume_m3, coverage, grade.
 """
 
 import json
@@ -25,16 +25,17 @@ from contract.errors import DeliveryError
 from contract.line import QUALITY_SUFFIX, LineError, parse_line, readings_of
 from contract.measurand import MEASURANDS, Medium
 from contract.reading import PointId, Reading, Reason
-from server.periods import Interval, Step, edges
+from server.periods import DAY_MS, Interval, Step, edges
 from server.rollup.model import Grade, Rollup
 from server.series import Series
-from server.site.model import Carrier, Meter, Site
-from server.store.protocol import Receipt, WriteResult
+from server.site.model import Site
+from server.store.protocol import Receipt, WriteResult, Written
+from server.store.tags import named
 
-VALUE_FIELD = {Carrier.ELECTRICITY: "energy_kwh", Carrier.WATER: "volume_m3"}
 _RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readings_sent")
 _CONTENT_ERRORS = frozenset({400, 422})
 _BATCH = 5000
+_RECEIPTS_OVERLAP_MS = 5 * 60_000  # an agent's clock may be this far behind ours
 
 
 class InfluxStore:
@@ -103,6 +104,18 @@ class InfluxStore:
                         newest.setdefault(point, {})[kind] = (row["time"], value)
         return [_last(p, found) for p, found in newest.items()]
 
+    def first_ms(self, site: str) -> int | None:
+        """Give the time of the oldest reading kept."""
+        times = [
+            row["time"]
+            for medium in Medium
+            for row in self._select(
+                f"SELECT * FROM {_name(medium)} WHERE site = {_text(site)}"
+                " ORDER BY time ASC LIMIT 1"
+            )
+        ]
+        return min(times, default=None)
+
     def read_receipts(self, site: str, since_ms: int) -> Sequence[Receipt]:
         """Give the delivery receipts sent at or after an instant, oldest first."""
         rows = self._select(
@@ -116,14 +129,83 @@ class InfluxStore:
         ]
         return sorted(receipts, key=lambda r: (r.sent_ms, r.agent))
 
+    def written_since(self, site: str, mark: int, now_ms: int) -> Written:
+        """Give the spans that receipts speak of: agents write past us, their receipts tell when.
+
+        The mark is the newest receipt's time; receipts a little older are looked at again, since
+        an agent's clock may be behind.
+        """
+        since_ms = (mark or now_ms - DAY_MS) - _RECEIPTS_OVERLAP_MS
+        receipts = self.read_receipts(site, since_ms)
+        spans = sorted(
+            Interval(min(r.oldest_ms, r.newest_ms), min(r.newest_ms + 1, now_ms + DAY_MS))
+            for r in receipts
+            if r.newest_ms + 1 <= now_ms + DAY_MS
+        )
+        joined: list[Interval] = []
+        for span in spans:
+            if joined and span.start_ms <= joined[-1].end_ms:
+                joined[-1] = Interval(joined[-1].start_ms, max(joined[-1].end_ms, span.end_ms))
+            else:
+                joined.append(span)
+        return Written(max([mark, *(r.sent_ms for r in receipts)]), {}, tuple(joined))
+
+    def delete(self, points: Sequence[PointId], interval: Interval) -> int:
+        """Delete the points' readings with start <= time < end; give how many there were.
+
+        The engine deletes whole rows of a device; fields of other points are written back.
+        """
+        count = sum(len(s) for s in self.read_many(points, interval).values())
+        for site, device in sorted({(p.site, p.device) for p in points}):
+            gone = {p.measurand for p in points if (p.site, p.device) == (site, device)}
+            for medium in sorted({MEASURANDS[g].medium for g in gone if g in MEASURANDS}):
+                where = (
+                    f"{_name(medium)} WHERE site = {_text(site)} AND device = {_text(device)}"
+                    f" AND {_during(interval)}"
+                )
+                rows = list(self._select(f"SELECT * FROM {where}"))
+                self._run(f"DELETE FROM {where}")
+                self._put_back(str(medium), rows, gone)
+        return count
+
+    def _put_back(self, medium: str, rows: list[dict[str, Any]], gone: set[str]) -> None:
+        lines = []
+        for row in rows:
+            kept = {
+                k: v
+                for k, v in row.items()
+                if k not in {"time", "site", "device"} and v is not None
+                and k.removesuffix(QUALITY_SUFFIX) not in gone
+            }  # fmt: skip
+            if kept:
+                tags = f"device={_tag(row['device'])},site={_tag(row['site'])}"
+                fields = ",".join(f"{_tag(k)}={float(v)!r}" for k, v in sorted(kept.items()))
+                lines.append(f"{medium},{tags} {fields} {row['time']}")
+        for i in range(0, len(lines), _BATCH):
+            self._write(lines[i : i + _BATCH], "ms")
+
     def write_rollups(self, site: Site, rollups: Sequence[Rollup]) -> None:
         """Write rollups; missing intervals are left out."""
-        meters = {m.id: m for m in site.meters}
-        lines = [ln for r in rollups for ln in rollup_lines(site, meters[r.meter], r)]
+        for r in rollups:
+            self._remove_missing(site, r)
+        lines = [ln for r in rollups for ln in rollup_lines(site, r)]
         for i in range(0, len(lines), _BATCH):
             errors = self._write(lines[i : i + _BATCH], "ms")
             if errors:
                 raise DeliveryError(errors[0], permanent=True)
+
+    def _remove_missing(self, site: Site, r: Rollup) -> None:
+        """Delete the rows of intervals about which nothing is known any more."""
+        gone = np.isnan(r.values).astype(np.int8)
+        turns = np.flatnonzero(np.diff(np.concatenate([[0], gone, [0]])))
+        name = named(site, r.meter)
+        key = "place" if "place" in name.tags else "meter"
+        for i, j in zip(turns[::2], turns[1::2], strict=True):
+            span = Interval(int(r.edges_ms[i]), int(r.edges_ms[j]))
+            self._run(
+                f"DELETE FROM {_name(name.measurement(r.step))} WHERE site = {_text(site.id)}"
+                f" AND {key} = {_text(name.tags[key])} AND {_during(span)}"
+            )
 
     def read_rollups(
         self, site: Site, meters: Sequence[str], step: Step, interval: Interval
@@ -131,34 +213,35 @@ class InfluxStore:
         """Give the rollups of meters on the step grid that covers the interval; gaps are NaN."""
         grid = edges(interval, step, site.zone)
         n = max(0, len(grid) - 1)
-        by_id = {m.id: m for m in site.meters}
         out = {}
         for meter in meters:
             grades = np.full(n, Grade.MISSING, np.int8)
             r = Rollup(meter, step, grid, np.full(n, np.nan), np.zeros(n), grades)
             if n:
                 span = Interval(int(grid[0]), int(grid[-1]))
-                self._fill(site, by_id[meter], r, span)
+                self._fill(site, r, span)
             out[meter] = r
         return out
 
-    def maintain(self) -> None:
-        """Nothing: InfluxDB compacts by itself."""
+    def maintain(self, settled: int, now_ms: int, keep_from_ms: int | None) -> None:
+        """Nothing: InfluxDB compacts by itself, and its buckets have a retention of their own."""
 
     def close(self) -> None:
         """Release the connections."""
         self._http.close()
         self._client.close()
 
-    def _fill(self, site: Site, meter: Meter, r: Rollup, span: Interval) -> None:
-        field = VALUE_FIELD[meter.carrier]
+    def _fill(self, site: Site, r: Rollup, span: Interval) -> None:
+        name = named(site, r.meter)
+        key = "place" if "place" in name.tags else "meter"
         rows = self._select(
-            f"SELECT {field}, coverage, grade FROM {_name(f'{meter.carrier}_{r.step}')}"
-            f" WHERE site = {_text(site.id)} AND meter = {_text(meter.id)} AND {_during(span)}"
+            f"SELECT {name.field}, coverage, grade FROM {_name(name.measurement(r.step))}"
+            f" WHERE site = {_text(site.id)} AND {key} = {_text(name.tags[key])}"
+            f" AND {_during(span)}"
         )
         for row in rows:
             at = int(np.searchsorted(r.edges_ms, row["time"]))
-            r.values[at], r.coverage[at] = row[field], row["coverage"]
+            r.values[at], r.coverage[at] = row[name.field], row["coverage"]
             r.grades[at] = int(row["grade"])
 
     def _write(self, lines: Sequence[str], precision: str) -> list[str]:
@@ -171,6 +254,16 @@ class InfluxStore:
                 f"store answered {error.status}", permanent=error.status in {401, 403, 404}
             ) from error
         return []
+
+    def _run(self, query: str) -> None:
+        try:
+            answer = self._http.post("/query", params={"db": self._bucket, "q": query})
+            answer.raise_for_status()
+            result = answer.json()["results"][0]
+        except (httpx.HTTPError, ValueError, LookupError) as error:
+            raise DeliveryError(f"store does not answer: {error}", permanent=False) from error
+        if "error" in result:
+            raise DeliveryError(str(result["error"]), permanent=True)
 
     def _select(self, query: str) -> Iterator[dict[str, Any]]:
         """Give the rows of an InfluxQL SELECT: columns, tags of the group, time in epoch ms."""
@@ -221,15 +314,11 @@ def set_up(
         raise DeliveryError(f"InfluxDB refused the set-up: {error}", permanent=True) from error
 
 
-def rollup_lines(site: Site, meter: Meter, r: Rollup) -> Iterator[str]:
+def rollup_lines(site: Site, r: Rollup) -> Iterator[str]:
     """Give a rollup as line protocol, missing intervals left out."""
-    place = site.name if meter.building == site.id else site.building(meter.building).name
-    tags = {
-        "building": place, "end_use": meter.end_use, "meter": meter.id,
-        "role": meter.role.value, "site": site.id,
-    }  # fmt: skip
-    head = f"{meter.carrier}_{r.step}," + ",".join(f"{k}={_tag(v)}" for k, v in tags.items())
-    field = VALUE_FIELD[meter.carrier]
+    name = named(site, r.meter)
+    tags = ",".join(f"{k}={_tag(v)}" for k, v in sorted(name.tags.items()))
+    head = f"{name.measurement(r.step)},{tags}"
     known = ~np.isnan(r.values)
     rows = zip(
         r.values[known].tolist(),
@@ -239,7 +328,8 @@ def rollup_lines(site: Site, meter: Meter, r: Rollup) -> Iterator[str]:
         strict=True,
     )
     for value, coverage, grade, start_ms in rows:
-        yield f"{head} {field}={value!r},coverage={coverage!r},grade={float(grade)!r} {start_ms}"
+        fields = f"{name.field}={value!r},coverage={coverage!r},grade={float(grade)!r}"
+        yield f"{head} {fields} {start_ms}"
 
 
 def _last(point: PointId, found: dict[str, tuple[int, float]]) -> Reading:

@@ -1,6 +1,6 @@
 """Store: where readings and rollups live.  One protocol, one behaviour suite, several engines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,18 @@ class WriteResult:
     errors: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Which spans were written since a mark, by point, oldest first; `mark` is to be kept.
+
+    points None: the store knows the spans only, for all points (`everywhere`).
+    """
+
+    mark: int
+    spans: Mapping[PointId, tuple[Interval, ...]]
+    everywhere: tuple[Interval, ...] = ()
+
+
 class Store(Protocol):
     """Upsert by (point, time); the last write of a point and time wins.  Thread-safe."""
 
@@ -47,8 +59,17 @@ class Store(Protocol):
     def read_last(self, site: str) -> Sequence[Reading]:
         """Give the newest reading of every point of a site, bad ones included."""
 
+    def first_ms(self, site: str) -> int | None:
+        """Give the time of the oldest reading kept, None when there is none."""
+
     def read_receipts(self, site: str, since_ms: int) -> Sequence[Receipt]:
         """Give the delivery receipts sent at or after an instant, oldest first."""
+
+    def written_since(self, site: str, mark: int, now_ms: int) -> Written:
+        """Give what was written behind a mark (0: since a day ago); the new mark to go on from."""
+
+    def delete(self, points: Sequence[PointId], interval: Interval) -> int:
+        """Delete the points' readings with start <= time < end; give how many there were."""
 
     def write_rollups(self, site: Site, rollups: Sequence[Rollup]) -> None:
         """Write rollups (missing intervals are removed or left out, never written as 0)."""
@@ -58,8 +79,12 @@ class Store(Protocol):
     ) -> dict[str, Rollup]:
         """Give the rollups of meters on the step grid that covers the interval; gaps are NaN."""
 
-    def maintain(self) -> None:
-        """Do the engine's daily housekeeping, if it leaves any to us."""
+    def maintain(self, settled: int, now_ms: int, keep_from_ms: int | None) -> None:
+        """Do the daily housekeeping, if the engine leaves any to us.
+
+        settled: the mark up to which writes have been rolled up; readings older than
+        `keep_from_ms` are dropped (rollups never).
+        """
 
     def close(self) -> None:
         """Flush and release everything."""

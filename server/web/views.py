@@ -9,7 +9,8 @@ import numpy as np
 
 from server.analysis import Analysis, slice_rollup
 from server.analysis.report import END_USES
-from server.jobs.work import evidence_of, whole_days
+from server.jobs.judging import evidence_of
+from server.jobs.works import whole_days
 from server.metrics.answer import Answer
 from server.metrics.catalogue import METRICS
 from server.metrics.inputs import MetricInputs

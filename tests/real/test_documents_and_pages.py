@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server.jobs.work import judge_all, roll_up
+from server.jobs.judging import judge_all
+from server.jobs.rolling import roll_up
 from server.periods import Interval
 from simulators.compound import Compound
 from simulators.history import HistoryWriter, bodies
@@ -34,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         writer = HistoryWriter(it.url, TOKEN)
         for body in bodies(compound, START, NOW):
             writer.post(body)
-        roll_up(it.works, Interval(START, NOW))
+        roll_up(it.works, Interval(START, NOW), NOW)
         judge_all(it.works, Interval(START, NOW), NOW)
         yield it
 

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from server.jobs.work import judge_all, roll_up
+from server.jobs.judging import judge_all
+from server.jobs.rolling import roll_up
 from server.periods import Interval
 from simulators.compound import Compound
 from simulators.devices import DeviceSet
@@ -45,7 +46,7 @@ def server(
         for body in bodies(compound, START, NOW, FixedClock(NOW)):
             writer.post(body)
         _write_live(it, compound)
-        roll_up(it.works, Interval(START, NOW))
+        roll_up(it.works, Interval(START, NOW), NOW)
         judge_all(it.works, Interval(START, NOW), NOW)
         yield it
 

@@ -14,7 +14,7 @@ import yaml
 from contract.clock import Clock, SystemClock
 from server.app import create_app, open_works
 from server.config import load_config
-from server.jobs.work import Works
+from server.jobs.works import Works
 from simulators.ports import free_port
 from simulators.site_files import write_site
 

@@ -16,7 +16,8 @@ from contract.errors import ConfigError
 from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.cli import main
-from server.jobs.work import judge_all, roll_up
+from server.jobs.judging import judge_all
+from server.jobs.rolling import roll_up
 from server.periods import Interval
 from server.report.html import render_html
 from server.yaml_file import read_facts
@@ -42,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, compound: Compound) -> Iter
         writer = HistoryWriter(it.url, TOKEN)
         for body in bodies(compound, START, NOW):
             writer.post(body)
-        roll_up(it.works, Interval(START, NOW))
+        roll_up(it.works, Interval(START, NOW), NOW)
         judge_all(it.works, Interval(START, NOW), NOW)
         yield it
 

@@ -39,7 +39,7 @@ def test_everything_is_there_after_it_was_closed(tmp_path: Path) -> None:
 def test_compaction_changes_no_answer(store: DuckStore) -> None:
     for value in (1, 2, 3):
         put(store, reading(value, 0), reading(value, 1000))
-    store.maintain()
+    store.maintain(9, T0 + 86_400_000 * 3, None)
     assert store.read_series(POINT, ALL).values.tolist() == [3, 3]
     put(store, reading(9, 0))
     assert store.read_series(POINT, ALL).values.tolist() == [9, 3]

@@ -10,8 +10,9 @@ import pytest
 from contract.line import encode
 from contract.reading import PointId, Reading
 from server.factbook.load import load_factbook
+from server.jobs.rolling import roll_up
 from server.jobs.schedule import Schedule
-from server.jobs.work import Works, roll_up
+from server.jobs.works import Works
 from server.periods import HOUR_MS, QUARTER_MS, Interval, Step
 from server.rollup.model import Grade
 from server.rules.load import load_rules
@@ -82,10 +83,10 @@ def test_a_reading_after_a_silence_fills_the_silence_on_both_days(works: Works) 
 def test_recomputing_gives_the_same_bits(works: Works) -> None:
     push(works, NOW - 30 * HOUR_MS, NOW, NOW - 1000, 7 * 60_000)
     whole = Interval(NOW - 30 * HOUR_MS, NOW)
-    roll_up(works, whole)
+    roll_up(works, whole, NOW)
     first = works.store.read_rollups(SITE, ["E1"], Step.QUARTER, whole)["E1"].values
-    roll_up(works, Interval(NOW - HOUR_MS, NOW))
-    roll_up(works, Interval(NOW - 30 * HOUR_MS, NOW - 20 * HOUR_MS))
+    roll_up(works, Interval(NOW - HOUR_MS, NOW), NOW)
+    roll_up(works, Interval(NOW - 30 * HOUR_MS, NOW - 20 * HOUR_MS), NOW)
     again = works.store.read_rollups(SITE, ["E1"], Step.QUARTER, whole)["E1"].values
     assert np.array_equal(first, again, equal_nan=True)
 

@@ -1,103 +1,30 @@
-"""The work itself, free of any scheduler: roll up a span, judge a span."""
+"""Judging: every rule on every meter over a span."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
 from contract.reading import PointId
-from server.factbook.book import Factbook
 from server.factbook.workdays import day_type, minute_of_day, work_mask
+from server.jobs.works import Report, Works, silent, whole_days
 from server.metrics.cost import price_rollup
 from server.metrics.inputs import MetricInputs
 from server.periods import DAY_MS, QUARTER_MS, Interval, Step, day_interval, day_of, days_in, edges
-from server.rollup.combine import coarsen, mean_power_kw
-from server.rollup.interval import rollup_track
-from server.rollup.meter import meter_track
+from server.rollup.combine import mean_power_kw
 from server.rollup.model import Rollup
-from server.rollup.shape import with_shapes
 from server.rules.engine import AlertSpan, alerts
 from server.rules.kinds import LEARN_DAYS, judge
 from server.rules.model import Evidence, Judgement, Rule
 from server.rules.presence import occupancy
 from server.series import Values
-from server.site.model import Carrier, Meter, Site
-from server.state import NewAlert, State
-from server.store.protocol import Store
+from server.site.model import Carrier, Meter
+from server.state import NewAlert
 
 GRACE_MIN = 30
-BRACKET_MS = 2 * DAY_MS  # readings this far outside are used to bracket the edges
-Report = Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Works:
-    """What every job needs."""
-
-    store: Store
-    state: State
-    site: Site
-    factbook: Factbook
-    rules: tuple[Rule, ...]
-
-
-def whole_days(interval: Interval, site: Site) -> Interval:
-    """Give the whole site days that an interval touches."""
-    first = day_interval(day_of(interval.start_ms, site.zone), site.zone)
-    last = day_interval(day_of(max(interval.start_ms, interval.end_ms - 1), site.zone), site.zone)
-    return Interval(first.start_ms, last.end_ms)
-
-
-def roll_up(works: Works, interval: Interval, report: Report = lambda _: None) -> int:
-    """Recompute and store the rollups of every meter on the days touched; give interval values."""
-    store, site = works.store, works.site
-    span = whole_days(interval, site)
-    around = Interval(span.start_ms - BRACKET_MS, span.end_ms + BRACKET_MS)
-    points = {m.id: PointId(site.id, m.device, m.measurand) for m in site.meters}
-    series = store.read_many(list(points.values()), around)
-    report(0.5)
-    grids = {step: edges(span, step, site.zone) for step in Step}
-    done: list[Rollup] = []
-    for meter in site.meters:
-        track = with_shapes(meter_track(meter, series[points[meter.id]]), site.zone)
-        fine = rollup_track(meter.id, track, grids[Step.QUARTER], Step.QUARTER)
-        coarse = [coarsen(fine, grids[s], s) for s in (Step.HOUR, Step.DAY)]
-        done += [fine, *coarse]
-    report(0.7)
-    store.write_rollups(site, _changed(works, done, span))
-    report(1.0)
-    return sum(int(np.count_nonzero(~np.isnan(r.values))) for r in done)
-
-
-def _changed(works: Works, done: list[Rollup], span: Interval) -> list[Rollup]:
-    """Give the parts of new rollups that differ from what is stored, first to last difference."""
-    meters = [m.id for m in works.site.meters]
-    out = []
-    for step in Step:
-        stored = works.store.read_rollups(works.site, meters, step, span)
-        for new in done:
-            if new.step is not step:
-                continue
-            old = stored[new.meter]
-            same = (new.values == old.values) | (np.isnan(new.values) & np.isnan(old.values))
-            same &= (new.coverage == old.coverage) | np.isnan(new.values)
-            same &= new.grades == old.grades
-            at = np.flatnonzero(~same)
-            if len(at):
-                i, j = int(at[0]), int(at[-1]) + 1
-                out.append(
-                    Rollup(
-                        new.meter, step, new.edges_ms[i : j + 1], new.values[i:j],
-                        new.coverage[i:j], new.grades[i:j],
-                    )
-                )  # fmt: skip
-    return out
-
-
-def judge_all(
-    works: Works, interval: Interval, now_ms: int, report: Report = lambda _: None
-) -> int:
+def judge_all(works: Works, interval: Interval, now_ms: int, report: Report = silent) -> int:
     """Judge every rule on every meter over a span and save the alerts; give how many are new."""
     site = works.site
     end_ms = min(interval.end_ms, now_ms) // QUARTER_MS * QUARTER_MS
@@ -202,17 +129,3 @@ def _price(works: Works, meter: Meter, r: Rollup, span: AlertSpan) -> Decimal | 
         return None
     share = Decimal(repr(round(span.excess / used, 9)))
     return (priced[0] * share).quantize(Decimal("0.01"))
-
-
-def touched(works: Works, now_ms: int, receipts_since_ms: int) -> tuple[Interval | None, int]:
-    """Give the span that receipts since an instant concern, and the newest receipt's time.
-
-    It begins two days before the oldest reading: a reading closes the gap in front of it too.
-    """
-    receipts = works.store.read_receipts(works.site.id, receipts_since_ms)
-    if not receipts:
-        return None, receipts_since_ms
-    oldest = min(r.oldest_ms for r in receipts)
-    newest = min(max(r.newest_ms for r in receipts) + 1, now_ms + DAY_MS)
-    start_ms = min(oldest, newest) - BRACKET_MS
-    return Interval(start_ms, newest), max(r.sent_ms for r in receipts)

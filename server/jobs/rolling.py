@@ -1,0 +1,207 @@
+"""Rolling up: touched spans in, changed rollups and change notes out; nothing else is written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from server.jobs.entries import entries_by_meter
+from server.jobs.tracks import Reached, reach, real_meters
+from server.jobs.works import Report, Works, silent, whole_days
+from server.periods import DAY_MS, Interval, Step, edges
+from server.rollup.combine import coarsen
+from server.rollup.interval import missing, rollup_track
+from server.rollup.model import Rollup
+from server.rollup.places import place_of, with_computed
+from server.rollup.ticks import exact_sum
+from server.series import Times
+from server.state.books import ChangeNote, EventRow
+
+SLICE_MS = 31 * DAY_MS
+
+
+@dataclass(slots=True)
+class Rolled:
+    """What a pass did: interval values known, and rollup rows written."""
+
+    values: int = 0
+    written: int = 0
+    notes: list[ChangeNote] = field(default_factory=list)
+
+
+def roll_up(
+    works: Works, interval: Interval, now_ms: int, report: Report = silent, cause: str = "backfill"
+) -> Rolled:
+    """Compute every meter over the days touched; what is already right is not written."""
+    span = whole_days(interval, works.site)
+    touched = {m.id: [span] for m in real_meters(works.site)}
+    return roll_up_spans(works, touched, now_ms, dict.fromkeys(touched, cause), report)
+
+
+def roll_up_spans(
+    works: Works,
+    touched: Mapping[str, list[Interval]],
+    now_ms: int,
+    causes: Mapping[str, str],
+    report: Report = silent,
+    *,
+    computed_over: Interval | None = None,
+) -> Rolled:
+    """Compute what touched spans of meters can have changed, and all that is made of it.
+
+    computed_over: computed meters and places are computed there too, though no meter was touched.
+    """
+    done = Rolled()
+    entries = entries_by_meter(works.state.books.repairs())
+    slices = list(_slices(touched, computed_over))
+    for number, (part, over) in enumerate(slices, 1):
+        reached = reach(works, part, entries, now_ms)
+        _roll_slice(works, reached, over, now_ms, causes, done)
+        report(number / len(slices))
+    works.state.books.add_notes(_joined(done.notes))
+    return done
+
+
+def _slices(
+    touched: Mapping[str, list[Interval]], over: Interval | None
+) -> Iterator[tuple[dict[str, Interval], Interval | None]]:
+    """Cut long work into pieces of a month, so that memory does not grow with the span."""
+    spans = [s for found in touched.values() for s in found] + ([over] if over else [])
+    if not spans:
+        return
+    at = min(s.start_ms for s in spans)
+    last = max(s.end_ms for s in spans)
+    while at < last:
+        piece = Interval(at, min(at + SLICE_MS, last))
+        part = {}
+        for meter, found in touched.items():
+            here = [c for s in found if (c := _cut(s, piece)) is not None]
+            if here:
+                part[meter] = Interval(here[0].start_ms, max(c.end_ms for c in here))
+        inner = _cut(over, piece) if over else None
+        if part or inner:
+            yield part, inner
+        at = piece.end_ms
+
+
+def _cut(span: Interval, piece: Interval) -> Interval | None:
+    start, end = max(span.start_ms, piece.start_ms), min(span.end_ms, piece.end_ms)
+    return Interval(start, end) if start < end else None
+
+
+def _roll_slice(
+    works: Works,
+    reached: Mapping[str, Reached],
+    over: Interval | None,
+    now_ms: int,
+    causes: Mapping[str, str],
+    done: Rolled,
+) -> None:
+    spans = [r.span for r in reached.values()] + ([over] if over else [])
+    if not spans:
+        return
+    hull = Interval(min(s.start_ms for s in spans), max(s.end_ms for s in spans))
+    hull = whole_days(Interval(hull.start_ms, min(hull.end_ms, now_ms + DAY_MS)), works.site)
+    site, store = works.site, works.store
+    real = [m.id for m in real_meters(site)]
+    grid = edges(hull, Step.QUARTER, site.zone)
+    stored = store.read_rollups(site, real, Step.QUARTER, hull)
+    fresh = dict(stored)
+    for meter, found in reached.items():
+        fresh[meter] = _over_span(meter, found, stored[meter], grid)
+    everything = with_computed(site, fresh, Step.QUARTER, grid)
+    computed = [key for key in everything if key not in stored]
+    if computed:
+        stored = {**stored, **store.read_rollups(site, computed, Step.QUARTER, hull)}
+    changed = {
+        key: at for key, r in everything.items()
+        if len(at := changed_at(r, stored.get(key, missing(key, Step.QUARTER, grid))))
+    }  # fmt: skip
+    out = [_part(everything[key], at) for key, at in changed.items()]
+    done.values += sum(int(np.count_nonzero(~np.isnan(r.values))) for r in out)
+    for step in (Step.HOUR, Step.DAY):
+        coarse = {k: coarsen(everything[k], edges(hull, step, site.zone), step) for k in changed}
+        before = store.read_rollups(site, list(coarse), step, hull)
+        for key, r in coarse.items():
+            at = changed_at(r, before[key])
+            if len(at):
+                out.append(_part(r, at))
+            if step is Step.DAY and place_of(key) is None:
+                cause = causes.get(key, "computed from changed meters")
+                done.notes += _notes(works, r, before[key], at, now_ms, cause)
+    done.written += sum(len(r.values) for r in out)
+    _keep_events(works, reached)
+    store.write_rollups(site, out)
+
+
+def _over_span(meter: str, found: Reached, stored: Rollup, grid: Times) -> Rollup:
+    """Give the stored quarters with those of the reached span computed again."""
+    i = max(0, int(np.searchsorted(grid, found.span.start_ms, "right")) - 1)
+    j = min(len(grid) - 1, int(np.searchsorted(grid, found.span.end_ms, "left")))
+    if j <= i:
+        return stored
+    new = rollup_track(meter, found.track, grid[i : j + 1], Step.QUARTER, found.entries)
+    values, coverage = stored.values.copy(), stored.coverage.copy()
+    grades = stored.grades.copy()
+    values[i:j], coverage[i:j], grades[i:j] = new.values, new.coverage, new.grades
+    return Rollup(meter, Step.QUARTER, grid, values, coverage, grades)
+
+
+def changed_at(new: Rollup, old: Rollup) -> np.ndarray:
+    """Give the indices of intervals that differ, to the bit."""
+    same = (new.values == old.values) & (new.coverage == old.coverage) & (new.grades == old.grades)
+    same |= np.isnan(new.values) & np.isnan(old.values)
+    return np.flatnonzero(~same)
+
+
+def _part(r: Rollup, at: np.ndarray) -> Rollup:
+    """Give the part of a rollup from its first to its last changed interval."""
+    i, j = int(at[0]), int(at[-1]) + 1
+    return Rollup(
+        r.meter, r.step, r.edges_ms[i : j + 1], r.values[i:j], r.coverage[i:j], r.grades[i:j]
+    )
+
+
+def _notes(
+    works: Works, new: Rollup, old: Rollup, at: np.ndarray, now_ms: int, cause: str
+) -> Iterator[ChangeNote]:
+    """Note what moved on days that were over and known before."""
+    unit = works.site.meter(new.meter).carrier.unit
+    for i in at.tolist():
+        is_over = new.edges_ms[i + 1] + DAY_MS <= now_ms
+        if is_over and not np.isnan(old.values[i]) and new.values[i] != old.values[i]:
+            after = None if np.isnan(new.values[i]) else float(new.values[i])
+            start, end = int(new.edges_ms[i]), int(new.edges_ms[i + 1])
+            yield ChangeNote(
+                now_ms, new.meter, start, end, float(old.values[i]), after, unit, cause
+            )
+
+
+def _joined(notes: list[ChangeNote]) -> list[ChangeNote]:
+    """Join notes of one meter and cause on consecutive days."""
+    out: list[ChangeNote] = []
+    for n in sorted(notes, key=lambda n: (n.meter, n.start_ms)):
+        last = out[-1] if out else None
+        if last is not None and (last.meter, last.end_ms, last.cause) == (
+            n.meter, n.start_ms, n.cause,
+        ):  # fmt: skip
+            parts = [x for x in (last.after, n.after) if x is not None]
+            out[-1] = ChangeNote(
+                n.recorded_ms, n.meter, last.start_ms, n.end_ms,
+                exact_sum(np.array([last.before, n.before])),
+                exact_sum(np.array(parts)) if parts else None, n.unit, n.cause,
+            )  # fmt: skip
+        else:
+            out.append(n)
+    return out
+
+
+def _keep_events(works: Works, reached: Mapping[str, Reached]) -> None:
+    spans = {m: (r.span.start_ms, r.span.end_ms) for m, r in reached.items()}
+    rows = [
+        EventRow(meter, e.kind.value, e.start_ms, e.end_ms, e.ticks)
+        for meter, r in reached.items()
+        for e in r.track.events
+        if r.span.start_ms < e.end_ms <= r.span.end_ms
+    ]
+    works.state.books.save_events(spans, rows)
