@@ -53,7 +53,7 @@ def apply_site(state: State, site: Site, first_ms: int) -> list[str]:
 
     first_ms: the oldest reading kept; what changed for all time is touched from there on.
     """
-    now = {m.id: meter_text(m) for m in site.meters}
+    now = _texts(site)
     before_text = state.books.known(SITE)
     changes = [] if before_text is None else list(_changes(json.loads(before_text), now))
     if before_text is not None:
@@ -63,6 +63,19 @@ def apply_site(state: State, site: Site, first_ms: int) -> list[str]:
             state.books.touch(target, max(start_ms, first_ms), 2**52, f"site: {why}")
     state.books.set_known(SITE, json.dumps(now, sort_keys=True))
     return [why for _, _, why in changes]
+
+
+def _texts(site: Site) -> dict[str, dict[str, Any]]:
+    # through JSON once, so that both sides of a comparison are the same kind of thing
+    texts: dict[str, dict[str, Any]] = json.loads(
+        json.dumps({m.id: meter_text(m) for m in site.meters})
+    )
+    return texts
+
+
+def changes_between(before: Site, after: Site) -> list[tuple[str, int, str]]:
+    """Give (meter, from when on, what) of every change that moves consumption."""
+    return list(_changes(_texts(before), _texts(after)))
 
 
 def _changes(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import time
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from contract.errors import ConfigError, Problem
@@ -25,6 +26,15 @@ def read_site_file(path: Path) -> s.SiteFile:
     if problems:
         raise ConfigError(problems)
     return file
+
+
+def check_document(path: Path, document: dict[str, Any]) -> m.Site:
+    """Give the site of a document that is to stand at a path; ConfigError with every problem."""
+    file = checked(path, document, s.SiteFile)
+    problems = [Problem(str(path), *finding) for finding in findings(file)]
+    if problems:
+        raise ConfigError(problems)
+    return site_of(file)
 
 
 def _dated(rows: Sequence[s.Dated]) -> tuple[m.Dated, ...]:

@@ -104,7 +104,7 @@ def write(it: Works, lines: list[Line]) -> None:
 
 
 def everything(it: Works) -> dict[tuple[str, Step], tuple[np.ndarray, ...]]:
-    out = {}
+    out: dict[tuple[str, Step], tuple[np.ndarray, ...]] = {}
     for step in Step:
         for key, r in it.store.read_rollups(it.site, KEYS, step, WHOLE).items():
             coverage = np.where(np.isnan(r.values), 0.0, r.coverage)

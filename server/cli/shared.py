@@ -1,0 +1,93 @@
+"""What the commands share: how they speak, open things, and say who acts."""
+
+import argparse
+import getpass
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+from contract.errors import ConfigError, Problem
+from server.jobs.works import Works
+from server.messages import say
+from server.periods import Interval, midnight_ms
+from server.site.model import Site
+
+EXIT_FAILED, EXIT_CONFIG = 1, 2
+WIDE = 200  # columns where nobody's terminal says otherwise
+
+
+def tell(text: str) -> None:
+    """Say something to the person at the terminal."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def show(title: str, columns: str, rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table on standard output."""
+    table = Table(*columns.split("|"), title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else WIDE
+    Console(highlight=False, width=width).print(table)
+
+
+def add_command(
+    commands: Any, name: str, text: str, example: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    """Add a command with its help and an example."""
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=f"例 example: compound-server {example}"
+    )
+    sub.set_defaults(command=run)
+    return sub
+
+
+def add_config(sub: argparse.ArgumentParser) -> None:
+    """Let a command take server.yaml."""
+    sub.add_argument("--config", type=Path, required=True, metavar="server.yaml")
+
+
+def add_author(sub: argparse.ArgumentParser) -> None:
+    """Let a command say who acts, and why."""
+    sub.add_argument("--reason", required=True, help="原因（写入审计） / why, for the audit log")
+    sub.add_argument("--author", default=getpass.getuser(), help="经办人 / who acts")
+
+
+def span_of(args: argparse.Namespace, site: Site) -> Interval:
+    """Give the days [--from, --to)."""
+    zone = site.zone
+    return Interval(midnight_ms(args.start.date(), zone), midnight_ms(args.end.date(), zone))
+
+
+def add_span(sub: argparse.ArgumentParser) -> None:
+    """Let a command take --from and --to."""
+    sub.add_argument("--from", dest="start", type=datetime.fromisoformat, required=True)
+    sub.add_argument("--to", dest="end", type=datetime.fromisoformat, required=True)
+
+
+def moment_ms(text: str, zone: ZoneInfo, option: str) -> int:
+    """Give an instant of an option; a time without offset is the site's."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        problem = Problem(
+            "command line", option, "a time such as 2026-03-02T08:00", text, "mend it"
+        )
+        raise ConfigError([problem]) from error
+    return round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
+
+
+def close(works: Works) -> None:
+    """Release the store and the state."""
+    works.store.close()
+    works.state.close()
+
+
+def message(key: str, **values: object) -> None:
+    """Say a text of the catalogue."""
+    tell(say(key, **values))
