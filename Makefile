@@ -6,7 +6,7 @@ RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check test-real bench lock clean
+.PHONY: demo test check test-real bench bench-server lock clean
 
 demo: $(RUN)  ## the whole line on this machine; ONCE=1 stops after the table
 	$(BIN)/compound-sim demo $(if $(ONCE),--once)
@@ -26,6 +26,9 @@ test-real: $(DEV)  ## tests against independent parts; installs Debian packages
 
 bench: $(DEV)  ## what it costs: fill, ingest, memory, processor time
 	$(BIN)/python -m tests.bench
+
+bench-server: $(DEV)  ## exact consumption at scale beside the plain ways; DAYS=365 for a year
+	$(BIN)/python -m tests.bench.consumption
 
 lock: ## renew requirements/*.txt (versions and hashes, no addresses)
 	$(PYTHON) -m venv .venv-lock

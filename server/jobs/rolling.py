@@ -113,19 +113,22 @@ def _roll_slice(
     computed = [key for key in everything if key not in stored]
     if computed:
         stored = {**stored, **store.read_rollups(site, computed, Step.QUARTER, hull)}
-    changed = {
-        key: at for key, r in everything.items()
-        if len(at := changed_at(r, stored.get(key, missing(key, Step.QUARTER, grid))))
-    }  # fmt: skip
-    out = [_part(everything[key], at) for key, at in changed.items()]
+    none = missing("", Step.QUARTER, grid)
+    changed = [k for k, r in everything.items() if len(changed_at(r, stored.get(k, none)))]
+    out = []
+    for key in changed:
+        r = everything[key]
+        out.append(_part(r, changed_at(r, stored.get(key, none))))
     done.values += sum(int(np.count_nonzero(~np.isnan(r.values))) for r in out)
     for step in (Step.HOUR, Step.DAY):
-        coarse = {k: coarsen(everything[k], edges(hull, step, site.zone), step) for k in changed}
-        before = store.read_rollups(site, list(coarse), step, hull)
-        for key, r in coarse.items():
+        coarse_grid = edges(hull, step, site.zone)
+        before = store.read_rollups(site, changed, step, hull)
+        for key in changed:
+            r = coarsen(everything[key], coarse_grid, step)
             at = changed_at(r, before[key])
-            if len(at):
-                out.append(_part(r, at))
+            if not len(at):
+                continue
+            out.append(_part(r, at))
             if step is Step.DAY and place_of(key) is None:
                 cause = causes.get(key, "computed from changed meters")
                 done.notes += _notes(works, r, before[key], at, now_ms, cause)
@@ -166,12 +169,12 @@ def _notes(
     works: Works, new: Rollup, old: Rollup, at: np.ndarray, now_ms: int, cause: str
 ) -> Iterator[ChangeNote]:
     """Note what moved on days that were over and known before."""
-    unit = works.site.meter(new.meter).carrier.unit
     for i in at.tolist():
         is_over = new.edges_ms[i + 1] + DAY_MS <= now_ms
         if is_over and not np.isnan(old.values[i]) and new.values[i] != old.values[i]:
             after = None if np.isnan(new.values[i]) else float(new.values[i])
             start, end = int(new.edges_ms[i]), int(new.edges_ms[i + 1])
+            unit = works.site.meter(new.meter).carrier.unit
             yield ChangeNote(
                 now_ms, new.meter, start, end, float(old.values[i]), after, unit, cause
             )

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from server.periods import HOUR_MS
 from server.rollup.clean import Cleaned, clean
 from server.rollup.model import Grade
-from server.rollup.ticks import Ticks, to_ticks
+from server.rollup.ticks import PER_UNIT, Ticks, to_ticks
 from server.rollup.track import (
     FOREVER_MS,
     NO_ENTRIES,
@@ -40,6 +41,10 @@ class _Era:
 
 def register_track(series: Series, how: Counting, entries: Entries = NO_ENTRIES) -> Track:
     """Give the track of a register.  Readings: (n,) in register units."""
+    if entries.is_empty and not how.replacements and not how.factors:
+        plain = _plain_track(series, how)
+        if plain is not None:
+            return plain
     series, manual = _with_entries(series, entries)
     times: list[Times] = []
     totals: list[Ticks] = []
@@ -64,6 +69,32 @@ def register_track(series: Series, how: Counting, entries: Entries = NO_ENTRIES)
     all_totals = np.concatenate(totals)
     keep = np.ones(len(all_times), bool)
     return _without_doubles(all_times, all_totals, keep, marks, events)
+
+
+def _plain_track(series: Series, how: Counting) -> Track | None:
+    """Give the track of a register that never broke, the usual case, without copying it."""
+    values, spans = series.values, np.diff(series.times_ms)
+    steps = np.diff(values)
+    if not len(steps) or steps.min() < 0 or not is_believed(steps, spans, how):
+        return None
+    gaps = np.flatnonzero(spans > how.max_spacing_ms).tolist()
+    marks: list[Mark] = [(at, Grade.ESTIMATED, False) for at in gaps]
+    events = [
+        CounterEvent(
+            int(series.times_ms[at]), int(series.times_ms[at + 1]), EventKind.GAP,
+            int(np.diff(to_ticks(values[at : at + 2]))[0]),
+        )
+        for at in gaps
+    ]  # fmt: skip
+    return track_of(series.times_ms, values, marks, events)
+
+
+def is_believed(steps: Values, spans: Times, how: Counting) -> bool:
+    """Say whether no step is more than can be used; a tick of room for rounding is not given."""
+    room = 1 / PER_UNIT  # steps of doubles may be off by less than this: let the exact path decide
+    if steps.max() <= how.slack - room:
+        return True
+    return bool((steps <= spans * (how.max_power / HOUR_MS) + (how.slack - room)).all())
 
 
 def _without_doubles(

@@ -5,14 +5,14 @@ apart, over the measured quarters of the 14 days before the gap.  Only the shape
 the amount is what the counter says.
 """
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS, Interval, Step, day_of, edges
 from server.rollup.model import Grade
-from server.rollup.ticks import Ticks
-from server.rollup.track import Track, totals_at, unseen_ms
+from server.rollup.track import Fill, Track, totals_at, unseen_ms
 from server.series import Times, Values
 
 SHAPE_DAYS = 14
@@ -23,21 +23,19 @@ MIN_SEEN_DAYS = 3
 
 def with_shapes(track: Track, zone: ZoneInfo) -> Track:
     """Give the track with its gaps filled by the profile: the ends of every gap stay exact."""
-    spans = np.diff(track.times_ms)
+    times = track.times_ms
     gaps = [
         int(s)
         for s, grade, seen in zip(track.marked, track.grades, track.seen, strict=True)
-        if not seen and grade < Grade.MISSING and spans[s] >= MIN_GAP_MS
-        and track.totals[s + 1] > track.totals[s]
+        if not seen and grade < Grade.MISSING and times[s + 1] - times[s] >= MIN_GAP_MS
+        and np.diff(track.at(np.array([s, s + 1])))[0] > 0
     ]  # fmt: skip
-    filled = [(s, *found) for s in gaps if (found := _filled(track, s, zone)) is not None]
-    if not filled:
-        return track
-    return _inserted(track, filled)
+    fills = tuple(f for s in gaps if (f := _filled(track, s, zone)) is not None)
+    return replace(track, fills=fills) if fills else track
 
 
-def _filled(track: Track, step: int, zone: ZoneInfo) -> tuple[Times, Ticks] | None:
-    """Give the inner quarter edges of a gap and the totals at them; None: fill it evenly."""
+def _filled(track: Track, step: int, zone: ZoneInfo) -> Fill | None:
+    """Give the quarter edges of a gap and the totals at them; None: fill it evenly."""
     start, end = int(track.times_ms[step]), int(track.times_ms[step + 1])
     profile = load_profile(track, start, zone)
     if profile is None:
@@ -49,10 +47,11 @@ def _filled(track: Track, step: int, zone: ZoneInfo) -> tuple[Times, Ticks] | No
     whole = float(weight.sum())
     if not whole > 0:
         return None
-    low, high = int(track.totals[step]), int(track.totals[step + 1])
-    share = np.cumsum(weight)[:-1] / whole
-    inner = low + np.rint((high - low) * np.clip(share, 0.0, 1.0)).astype(np.int64)
-    return bounds[1:-1], inner
+    low, high = track.at(np.array([step, step + 1])).tolist()
+    share = np.concatenate([[0.0], np.cumsum(weight)]) / whole
+    share[-1] = 1.0
+    totals = low + np.rint((high - low) * np.clip(share, 0.0, 1.0)).astype(np.int64)
+    return Fill(bounds, totals)
 
 
 def load_profile(track: Track, before_ms: int, zone: ZoneInfo) -> Values | None:
@@ -87,22 +86,3 @@ def _slots(starts_ms: Times, zone: ZoneInfo) -> tuple[np.ndarray, np.ndarray]:
     quarters = np.minimum((starts_ms - days[at]) // QUARTER_MS, QUARTERS - 1)
     kinds = ((first_day.weekday() + at) % 7 >= 5).astype(np.intp)
     return kinds, quarters.astype(np.intp)
-
-
-def _inserted(track: Track, filled: list[tuple[int, Times, Ticks]]) -> Track:
-    steps = [s for s, _, _ in filled]
-    added = np.array([len(times) for _, times, _ in filled])
-    where = np.repeat(np.array(steps) + 1, added)
-    times = np.insert(track.times_ms, where, np.concatenate([t for _, t, _ in filled]))
-    totals = np.insert(track.totals, where, np.concatenate([c for _, _, c in filled]))
-    before = np.concatenate([[0], np.cumsum(added)])  # added in front of each filled gap
-    shift = before[np.searchsorted(np.array(steps), track.marked, "left")]
-    copies = np.ones(len(track.marked), np.intp)
-    copies[np.searchsorted(track.marked, steps)] += added
-    marked = np.repeat(track.marked + shift, copies)
-    first = np.repeat(np.cumsum(copies) - copies, copies)
-    marked = marked + (np.arange(len(marked)) - first)
-    return Track(
-        times, totals, marked, np.repeat(track.grades, copies), np.repeat(track.seen, copies),
-        track.events,
-    )  # fmt: skip

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from server.periods import HOUR_MS, MINUTE_MS, Interval
 from server.rollup.model import Grade
-from server.rollup.ticks import PER_UNIT, Ticks
+from server.rollup.ticks import PER_UNIT, Ticks, to_ticks
 from server.series import Flags, Series, Times, Values
 from server.site.model import Replacement
 
@@ -105,20 +106,40 @@ NO_ENTRIES = Entries()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Track:
-    """times_ms: (k,) strictly increasing; totals: (k,) ticks, never falling.
-
-    A step is what lies between two neighbours.  `marked` (m,) are the indices of steps that are
-    not simply measured, with a grade and whether they count as seen; all other steps are
-    measured and seen.
-    """
+class Fill:
+    """How a gap is filled: (n,) instants within it, its ends included, and the totals at them."""
 
     times_ms: Times
     totals: Ticks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """times_ms: (k,) strictly increasing; counts: (k,) ticks, never falling, or the register
+    itself in kWh or m³ where it never broke: then only what is read off is made ticks.
+
+    A step is what lies between two neighbours.  `marked` (m,) are the indices of steps that are
+    not simply measured, with a grade and whether they count as seen; all other steps are
+    measured and seen.  `fills` say how gaps are filled that are not filled evenly.
+    """
+
+    times_ms: Times
+    counts: Ticks | Values
     marked: NDArray[np.intp]
     grades: Flags
     seen: NDArray[np.bool_]
     events: tuple[CounterEvent, ...] = ()
+    fills: tuple[Fill, ...] = ()
+
+    def at(self, index: Any) -> Ticks:
+        """Give the totals at indices, in ticks."""
+        found = self.counts[index]
+        return found if found.dtype == np.int64 else to_ticks(found)
+
+    @property
+    def totals(self) -> Ticks:
+        """Give all totals, in ticks."""
+        return self.at(slice(None))
 
     @classmethod
     def empty(cls) -> "Track":
@@ -130,7 +151,7 @@ Mark = tuple[int, Grade, bool]
 
 
 def track_of(
-    times_ms: Times, totals: Ticks, marks: Sequence[Mark], events: Sequence[CounterEvent]
+    times_ms: Times, counts: Ticks | Values, marks: Sequence[Mark], events: Sequence[CounterEvent]
 ) -> Track:
     """Give a track from marks (step, grade, seen); of two marks on a step both hold."""
     merged: dict[int, tuple[Grade, bool]] = {}
@@ -140,7 +161,7 @@ def track_of(
     steps = sorted(merged)
     return Track(
         times_ms,
-        totals,
+        counts,
         np.array(steps, np.intp),
         np.array([merged[s][0] for s in steps], np.int8),
         np.array([merged[s][1] for s in steps], np.bool_),
@@ -150,7 +171,7 @@ def track_of(
 
 def totals_at(track: Track, edges_ms: Times) -> tuple[Ticks, NDArray[np.bool_]]:
     """Read a track off at (n,) instants: (ticks, whether the instant lies within the track)."""
-    times, totals = track.times_ms, track.totals
+    times = track.times_ms
     if not len(times):
         return np.zeros(len(edges_ms), np.int64), np.zeros(len(edges_ms), np.bool_)
     inside = (edges_ms >= times[0]) & (edges_ms <= times[-1])
@@ -158,7 +179,19 @@ def totals_at(track: Track, edges_ms: Times) -> tuple[Ticks, NDArray[np.bool_]]:
     j = np.minimum(i + 1, len(times) - 1)
     span = np.maximum(times[j] - times[i], 1)
     share = np.clip((edges_ms - times[i]) / span, 0.0, 1.0)
-    return totals[i] + np.rint((totals[j] - totals[i]) * share).astype(np.int64), inside
+    low = track.at(i)
+    totals = low + np.rint((track.at(j) - low) * share).astype(np.int64)
+    for fill in track.fills:
+        a, b = np.searchsorted(edges_ms, [fill.times_ms[0], fill.times_ms[-1]])
+        totals[a:b] = _between(fill, edges_ms[a:b])
+    return totals, inside
+
+
+def _between(fill: Fill, edges_ms: Times) -> Ticks:
+    i = np.searchsorted(fill.times_ms, edges_ms, "right") - 1
+    share = (edges_ms - fill.times_ms[i]) / (fill.times_ms[i + 1] - fill.times_ms[i])
+    low, high = fill.totals[i], fill.totals[i + 1]
+    return np.asarray(low + np.rint((high - low) * share).astype(np.int64))
 
 
 def unseen_ms(track: Track, edges_ms: Times) -> Values:

@@ -203,8 +203,13 @@ class Books:
         """Replace each meter's events that end in its span (start, end]."""
         e = s.counter_event
         rows = [asdict(r) for r in events]
+        if not spans:
+            return
         with self._engine.begin() as db:
-            for meter, (start_ms, end_ms) in spans.items():
+            first, last = (pick(s[i] for s in spans.values()) for i, pick in ((0, min), (1, max)))
+            query = select(e.c.meter).where(e.c.end_ms > first, e.c.end_ms <= last).distinct()
+            for meter in {str(m) for (m,) in db.execute(query)} & spans.keys():
+                start_ms, end_ms = spans[meter]
                 here = (e.c.meter == meter) & (e.c.end_ms > start_ms) & (e.c.end_ms <= end_ms)
                 db.execute(delete(e).where(here))
             if rows:

@@ -26,6 +26,7 @@ from server.store.packed import (
     SCHEMA as PACKED_SCHEMA,
 )
 from server.store.packed import (
+    Packing,
     compact,
     drop_before,
     learn_packings,
@@ -45,7 +46,8 @@ CREATE TABLE IF NOT EXISTS latest (
 """
 _RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readings_sent")
 _NEAR_MS = 2 * HOUR_MS  # spans written closer together are given as one
-MEMORY = "2GB"
+_LONG_MS = 4 * DAY_MS
+MEMORY = "1GB"
 
 
 class DuckStore:
@@ -80,6 +82,28 @@ class DuckStore:
             self._insert(columns)
             self._remember(columns)
         return WriteResult(columns.lines, tuple(columns.errors))
+
+    def load_series(self, point: PointId, series: Series) -> None:
+        """Store a whole series of one point, durably: history taken over from elsewhere."""
+        with self._write:
+            columns = Columns()
+            number = self._point_number(point)
+            columns.points = [number] if len(series) else []
+            self._seq += 1
+            self._flush_points()
+            rows = {
+                "point": np.full(len(series), number, np.int32),
+                "time_ms": series.times_ms,
+                "value": series.values,
+                "seq": np.full(len(series), self._seq, np.int64),
+            }
+            _append(self._db, "INSERT INTO raw SELECT * FROM new_rows", rows)
+            if len(series):
+                columns.times_ms, columns.values = (
+                    [int(series.times_ms[-1])],
+                    [float(series.values[-1])],
+                )
+                self._remember(columns)
 
     def read_series(self, point: PointId, interval: Interval) -> Series:
         """Give a point's values with start <= time < end."""
@@ -116,18 +140,27 @@ class DuckStore:
     def _read_packed(
         self, reader: duckdb.DuckDBPyConnection, numbers: list[int], interval: Interval
     ) -> dict[int, tuple[Times, Values]]:
-        """Give packed readings, times and values, by point number."""
+        """Give packed readings, times and values, by point number.
+
+        Long spans are read point by point, short ones of many points at once: each way is
+        several times faster than the other where it is used.
+        """
         out: dict[int, tuple[Times, Values]] = {}
         packings = dict(self._packings)
+        one_by_one = interval.end_ms - interval.start_ms > _LONG_MS
         for unit in {packings[n].unit_ms for n in numbers if n in packings}:
             mine = [n for n in numbers if n in packings and packings[n].unit_ms == unit]
             bounds = [-(-interval.start_ms // unit), -(-interval.end_ms // unit)]
-            got = reader.execute(
-                "SELECT point, slot, scaled FROM packed WHERE point IN (SELECT unnest(?))"
-                " AND slot >= ? AND slot < ?",
-                [mine, *bounds],
-            ).fetchnumpy()
-            for number, (slots, scaled) in _by_point(got, "slot", "scaled").items():
+            if one_by_one:
+                found = _one_by_one(reader, {n: packings[n] for n in mine}, bounds)
+            else:
+                got = reader.execute(
+                    "SELECT point, slot, scaled FROM packed WHERE point IN (SELECT unnest(?))"
+                    " AND slot >= ? AND slot < ?",
+                    [mine, *bounds],
+                ).fetchnumpy()
+                found = _by_point(got, "slot", "scaled")
+            for number, (slots, scaled) in found.items():
                 how = packings[number]
                 out[number] = how.times(slots), how.values(scaled)
         return out
@@ -239,6 +272,7 @@ class DuckStore:
         worker = self._db.cursor()
         learn_packings(worker, self._packings)
         compact(worker, settled, now_ms // DAY_MS * DAY_MS)
+        self._packings = load_packings(worker)
         if keep_from_ms is not None:
             drop_before(worker, keep_from_ms)
         worker.close()
@@ -268,9 +302,7 @@ class DuckStore:
     def _insert(self, columns: Columns) -> None:
         self._seq += 1
         self._db.execute("BEGIN")
-        if self._new_points:
-            self._db.executemany("INSERT INTO point VALUES (?, ?, ?, ?)", self._new_points)
-            self._new_points = []
+        self._flush_points()
         _append(
             self._db, "INSERT INTO raw SELECT * FROM new_rows", {
                 "point": np.array(columns.points, np.int32),
@@ -287,6 +319,11 @@ class DuckStore:
             },
         )  # fmt: skip
         self._db.execute("COMMIT")
+
+    def _flush_points(self) -> None:
+        if self._new_points:
+            self._db.executemany("INSERT INTO point VALUES (?, ?, ?, ?)", self._new_points)
+            self._new_points = []
 
     def _remember(self, columns: Columns) -> None:
         last = self._last
@@ -333,11 +370,65 @@ class DuckStore:
         self._db.execute("COMMIT")
 
 
+def rewrite(path: Path) -> tuple[int, int]:
+    """Write a store's file anew, without the room that compaction left; give sizes before, after.
+
+    No process may have it open.  The old file is replaced only when the new one is complete.
+    """
+    fresh = path.with_suffix(".rewriting")
+    fresh.unlink(missing_ok=True)
+    before = path.stat().st_size
+    try:
+        with duckdb.connect(config={"memory_limit": MEMORY}) as db:
+            db.execute(f"ATTACH '{_quoted(path)}' AS old (READ_ONLY)")
+            db.execute(f"ATTACH '{_quoted(fresh)}' AS new")
+            db.execute("COPY FROM DATABASE old TO new")
+            for (name,) in db.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'"
+            ).fetchall():
+                counts = [
+                    db.execute(f"SELECT count(*) FROM {side}.{name}").fetchall()[0][0]
+                    for side in ("old", "new")
+                ]
+                if counts[0] != counts[1]:
+                    raise DeliveryError(
+                        f"{name}: {counts[0]} rows became {counts[1]}", permanent=True
+                    )
+            db.execute("DETACH new")
+    except duckdb.IOException as error:
+        raise DeliveryError(str(error).splitlines()[0], permanent=True) from error
+    fresh.replace(path)
+    return before, path.stat().st_size
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
 def _append(db: duckdb.DuckDBPyConnection, insert: str, columns: dict[str, Any]) -> None:
     if len(columns["point"]):
         db.register("new_rows", columns)
         db.execute(insert)
         db.unregister("new_rows")
+
+
+def _one_by_one(
+    reader: duckdb.DuckDBPyConnection, packings: dict[int, Packing], bounds: list[int]
+) -> dict[int, tuple[Times, Any]]:
+    out = {}
+    for number, how in packings.items():
+        got = reader.execute(
+            f"SELECT {how.columns} FROM packed WHERE point = ? AND slot >= ? AND slot < ?",
+            [number, *bounds],
+        ).fetchnumpy()
+        slots, scaled = np.asarray(got["slot"]), np.asarray(got["scaled"])
+        if not len(slots):
+            continue
+        if (slots[1:] < slots[:-1]).any():
+            order = np.argsort(slots, kind="stable")
+            slots, scaled = slots[order], scaled[order]
+        out[number] = slots, scaled
+    return out
 
 
 def _by_point(got: dict[str, Any], time: str, value: str) -> dict[int, tuple[Times, Any]]:
