@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from contract.clock import Clock, SystemClock
 from server.analysis import Analysis
+from server.api.books import router as books_router
 from server.api.jobs import router as jobs_router
 from server.api.read import router as read_router
 from server.api.report import router as report_router
@@ -81,6 +82,7 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
     app.include_router(read_router)
     app.include_router(report_router)
     app.include_router(jobs_router)
+    app.include_router(books_router)
 
     @app.get("/health", tags=["health 状态"], summary="存活检查 / liveness")
     def health() -> dict[str, str]:

@@ -3,16 +3,17 @@
 from importlib.resources import as_file, files
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from server.access import Asked
+from server.access import Asked, Editing
 from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.report.html import render_fragment
 from server.web import labels, views
+from server.web.books import books_page, entered
 
 _SECURITY = {
     "Content-Security-Policy": (
@@ -92,6 +93,22 @@ def report(asked: Asked, year: int = 0) -> HTMLResponse:
     found = report_of(asked, shown)
     fragment = render_fragment(found)
     return page("report", asked, report=found, fragment=fragment, year=shown)
+
+
+@router.get("/books")
+def books(asked: Asked) -> HTMLResponse:
+    """Show repairs, changes, closed periods and corrections; offer forms to enter and undo."""
+    return page("books", asked, **books_page(asked))
+
+
+@router.post("/books")
+async def enter(request: Request, editing: Editing) -> HTMLResponse:
+    """Take a form: a repair entered or undone; show what became of it."""
+    said, is_done = entered(editing, (await request.body()).decode("utf-8", "replace"))
+    shown = {**books_page(editing.analysis), "said": said, "is_done": is_done}
+    answer = page("books", editing.analysis, **shown)
+    answer.status_code = 200 if is_done else 422
+    return answer
 
 
 @router.get("/static/plotly.min.js")
