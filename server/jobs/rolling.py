@@ -9,7 +9,7 @@ from server.jobs.entries import entries_by_meter
 from server.jobs.tracks import Reached, reach, real_meters
 from server.jobs.works import Report, Works, silent, whole_days
 from server.periods import DAY_MS, Interval, Step, edges
-from server.rollup.combine import coarsen
+from server.rollup.combine import coarsen_all
 from server.rollup.interval import missing, rollup_track
 from server.rollup.model import Rollup
 from server.rollup.places import place_of, with_computed
@@ -123,8 +123,8 @@ def _roll_slice(
     for step in (Step.HOUR, Step.DAY):
         coarse_grid = edges(hull, step, site.zone)
         before = store.read_rollups(site, changed, step, hull)
-        for key in changed:
-            r = coarsen(everything[key], coarse_grid, step)
+        for r in coarsen_all([everything[k] for k in changed], coarse_grid, step):
+            key = r.meter
             at = changed_at(r, before[key])
             if not len(at):
                 continue

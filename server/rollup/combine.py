@@ -38,6 +38,30 @@ def coarsen(fine: Rollup, edges_ms: Times, step: Step) -> Rollup:
     )
 
 
+def coarsen_all(fine: Sequence[Rollup], edges_ms: Times, step: Step) -> list[Rollup]:
+    """Do the same for many rollups on one grid whose parts fill the coarser intervals wholly."""
+    if not fine:
+        return []
+    first = np.searchsorted(fine[0].starts_ms, edges_ms[:-1])
+    width = np.diff(fine[0].edges_ms).astype(np.float64)
+    whole = np.diff(edges_ms).astype(np.float64)
+    values = np.stack([r.values for r in fine])
+    known = ~np.isnan(values)
+    ticks = np.add.reduceat(to_ticks(np.where(known, values, 0.0)), first, axis=1)
+    seen = np.add.reduceat(np.stack([r.coverage for r in fine]) * width, first, axis=1)
+    any_known = np.logical_or.reduceat(known, first, axis=1)
+    all_known = np.logical_and.reduceat(known, first, axis=1)
+    grades = np.stack([r.grades for r in fine])
+    worst = np.maximum.reduceat(np.where(known, grades, 0), first, axis=1)
+    worst = np.where(all_known, worst, np.maximum(worst, Grade.ESTIMATED))
+    worst = np.where(any_known, worst, Grade.MISSING).astype(np.int8)
+    sums = np.where(any_known, to_values(ticks), np.nan)
+    coverage = np.clip(seen / whole, 0.0, 1.0)
+    return [
+        Rollup(r.meter, step, edges_ms, sums[i], coverage[i], worst[i]) for i, r in enumerate(fine)
+    ]
+
+
 def combine(name: str, parts: Sequence[Rollup]) -> Rollup:
     """Sum meters on the same grid: the known parts, the mean coverage, the worst grade."""
     first = parts[0]

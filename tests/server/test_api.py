@@ -120,3 +120,11 @@ def test_a_console_with_a_token_asks_for_it(tmp_path: Path) -> None:
             headers = {"Authorization": f"Token {token}"}
             assert it.http.get("/api/v1/site", headers=headers).status_code == 200
         assert it.http.get("/health").status_code == 200
+
+
+def test_several_meters_come_on_one_grid(server: Running) -> None:
+    path = f"/api/v1/series?meters=E01,hengnan:electricity&step=1h&from={T0}&to={T0 + 7_200_000}"
+    found = server.http.get(path + "&detail=true").json()
+    assert len(found["starts_ms"]) == 2
+    assert set(found["values"]) == {"E01", "hengnan:electricity"} == set(found["grades"])
+    assert server.http.get(path.replace("E01", "E99")).status_code == 404

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS, Interval, Step, edges
-from server.rollup.combine import coarsen, combine, total
+from server.rollup.combine import coarsen, coarsen_all, combine, total
 from server.rollup.interval import rollup
 from server.rollup.model import Grade, Rollup
 from server.rollup.ticks import exact_sum, to_ticks
@@ -85,6 +85,10 @@ def test_hours_and_days_hold_what_their_quarters_hold(found: Series) -> None:
         coarse = coarsen(fine, edges(span, step, ZONE), step)
         assert exact_sum(known(coarse)) == exact_sum(known(fine))
         assert np.isnan(coarse.values).all() == np.isnan(fine.values).all()
+        (same,) = coarsen_all([fine], edges(span, step, ZONE), step)
+        assert np.array_equal(same.values, coarse.values, equal_nan=True)
+        assert np.array_equal(same.grades, coarse.grades)
+        assert same.coverage == pytest.approx(coarse.coverage)
 
 
 def test_a_day_with_a_hole_has_less_coverage_and_is_estimated() -> None:
