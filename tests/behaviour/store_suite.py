@@ -129,3 +129,68 @@ class StoreSuite:
             store.write_rollups(SITE, [r])
         found = store.read_rollups(SITE, ["E01"], Step.DAY, Interval(T0, T0 + DAY_MS))["E01"]
         assert found.values.tolist() == [6.0]
+
+    def test_an_interval_that_became_missing_is_gone(self, store: Store) -> None:
+        span = Interval(T0, T0 + HOUR_MS)
+        grid = edges(span, Step.QUARTER, ZONE)
+        for gone in ([], [1, 2]):
+            values = np.array([1.0, 2.0, 3.0, 4.0])
+            values[gone] = np.nan
+            zeros = np.zeros(4, np.int8)
+            store.write_rollups(
+                SITE, [Rollup("E01", Step.QUARTER, grid, values, np.ones(4), zeros)]
+            )
+        found = store.read_rollups(SITE, ["E01"], Step.QUARTER, span)["E01"]
+        assert found.values == pytest.approx([1, np.nan, np.nan, 4], nan_ok=True)
+
+    def test_meters_and_places_are_kept_apart(self, store: Store) -> None:
+        grid = np.array([T0, T0 + DAY_MS], np.int64)
+        for key, value in (("E01", 5.0), ("b1:electricity", 6.0), ("s:electricity", 7.0)):
+            r = Rollup(key, Step.DAY, grid, np.array([value]), np.ones(1), np.zeros(1, np.int8))
+            store.write_rollups(SITE, [r])
+        keys = ["E01", "b1:electricity", "s:electricity"]
+        found = store.read_rollups(SITE, keys, Step.DAY, Interval(T0, T0 + DAY_MS))
+        assert [found[k].values.tolist() for k in keys] == [[5.0], [6.0], [7.0]]
+
+    def test_what_was_written_since_a_mark_is_told(self, store: Store) -> None:
+        fields = "sequence_first=1,sequence_last=1,oldest_ms={0},newest_ms={1},readings_sent=2"
+        sent = T0 + DAY_MS
+        receipt = f"delivery,device=a1,site=s {fields.format(float(T0), T0 + 1000.0)} {sent}"
+        put(store, reading(1, 0), reading(2, 1000))
+        assert not store.write_lines(receipt.encode()).errors
+        first = store.written_since("s", 0, sent + 1000)
+        spans = [*first.spans.get(POINT, ()), *first.everywhere]
+        assert any(s.start_ms <= T0 and s.end_ms > T0 + 1000 for s in spans)
+        later = sent + 3_600_000
+        put(store, reading(9, 2000))
+        receipt = f"delivery,device=a1,site=s {fields.format(T0 + 2000.0, T0 + 2000.0)} {later}"
+        assert not store.write_lines(receipt.encode()).errors
+        second = store.written_since("s", first.mark, later + 1000)
+        assert second.mark > first.mark
+        spans = [*second.spans.get(POINT, ()), *second.everywhere]
+        assert any(s.start_ms <= T0 + 2000 < s.end_ms for s in spans)  # older ones may be again
+
+    def test_deleted_readings_are_gone_and_their_neighbours_stay(self, store: Store) -> None:
+        other = PointId("s", "E01", "power_kw")
+        put(store, reading(1, 0), reading(2, 1000), reading(3, 2000), reading(8, 1000, other))
+        assert store.delete([POINT], Interval(T0 + 1000, T0 + 2000)) == 1
+        assert store.read_series(POINT, ALL).values.tolist() == [1, 3]
+        assert store.read_series(other, ALL).values.tolist() == [8]
+
+    def test_the_first_reading_kept_is_known(self, store: Store) -> None:
+        assert store.first_ms("s") is None
+        put(store, reading(2, 5000), reading(1, 1000))
+        assert store.first_ms("s") == T0 + 1000
+
+    def test_housekeeping_changes_no_answer(self, store: Store) -> None:
+        put(store, *[reading(i / 100, i * 60_000) for i in range(200)], reading(0.1 + 0.2, 30_001))
+        put(store, reading(7, 0))
+        before = store.read_series(POINT, ALL)
+        mark = store.written_since("s", 0, T0 + 3 * DAY_MS).mark
+        for _ in range(2):
+            store.maintain(mark, T0 + 3 * DAY_MS, None)
+            after = store.read_series(POINT, ALL)
+            assert np.array_equal(after.times_ms, before.times_ms)
+            assert np.array_equal(after.values, before.values)
+        put(store, reading(9, 60_000), reading(0.7, 30_001))
+        assert store.read_series(POINT, ALL).values[:3].tolist() == [7, 0.7, 9]
