@@ -7,7 +7,6 @@ One process owns the file; one lock owns the writer, readers use cursors of thei
 
 import threading
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,15 @@ from contract.measurand import MEASURANDS
 from contract.reading import PointId, Reading, Reason
 from server.periods import DAY_MS, HOUR_MS, Interval, Step, edges
 from server.rollup.model import Rollup
-from server.series import Series, Times, Values
+from server.series import Series
 from server.site.model import Site
+from server.store.duck_read import by_point, merged, read_packed
+from server.store.duck_rewrite import MEMORY
 from server.store.duck_rollups import DuckRollups
 from server.store.packed import (
     SCHEMA as PACKED_SCHEMA,
 )
 from server.store.packed import (
-    Packing,
     compact,
     drop_before,
     learn_packings,
@@ -46,8 +46,6 @@ CREATE TABLE IF NOT EXISTS latest (
 """
 _RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readings_sent")
 _NEAR_MS = 2 * HOUR_MS  # spans written closer together are given as one
-_LONG_MS = 4 * DAY_MS
-MEMORY = "1GB"
 
 
 class DuckStore:
@@ -119,8 +117,8 @@ class DuckStore:
         reader = self._reader()
         reader.execute("BEGIN")
         try:
-            packed = self._read_packed(reader, list(numbers), interval)
-            raw = _by_point(
+            packed = read_packed(reader, dict(self._packings), list(numbers), interval)
+            raw = by_point(
                 reader.execute(
                     "SELECT point, time_ms, value, seq FROM raw WHERE point IN (SELECT unnest(?))"
                     " AND time_ms >= ? AND time_ms < ? ORDER BY point, time_ms, seq, rowid",
@@ -134,35 +132,7 @@ class DuckStore:
         for number, point in numbers.items():
             found = [part[number] for part in (packed, raw) if number in part]
             if found:
-                out[point] = _merged(found)
-        return out
-
-    def _read_packed(
-        self, reader: duckdb.DuckDBPyConnection, numbers: list[int], interval: Interval
-    ) -> dict[int, tuple[Times, Values]]:
-        """Give packed readings, times and values, by point number.
-
-        Long spans are read point by point, short ones of many points at once: each way is
-        several times faster than the other where it is used.
-        """
-        out: dict[int, tuple[Times, Values]] = {}
-        packings = dict(self._packings)
-        one_by_one = interval.end_ms - interval.start_ms > _LONG_MS
-        for unit in {packings[n].unit_ms for n in numbers if n in packings}:
-            mine = [n for n in numbers if n in packings and packings[n].unit_ms == unit]
-            bounds = [-(-interval.start_ms // unit), -(-interval.end_ms // unit)]
-            if one_by_one:
-                found = _one_by_one(reader, {n: packings[n] for n in mine}, bounds)
-            else:
-                got = reader.execute(
-                    "SELECT point, slot, scaled FROM packed WHERE point IN (SELECT unnest(?))"
-                    " AND slot >= ? AND slot < ?",
-                    [mine, *bounds],
-                ).fetchnumpy()
-                found = _by_point(got, "slot", "scaled")
-            for number, (slots, scaled) in found.items():
-                how = packings[number]
-                out[number] = how.times(slots), how.values(scaled)
+                out[point] = merged(found)
         return out
 
     def written_since(self, site: str, mark: int, now_ms: int) -> Written:
@@ -370,93 +340,8 @@ class DuckStore:
         self._db.execute("COMMIT")
 
 
-def rewrite(path: Path) -> tuple[int, int]:
-    """Write a store's file anew, without the room that compaction left; give sizes before, after.
-
-    No process may have it open.  The old file is replaced only when the new one is complete.
-    """
-    fresh = path.with_suffix(".rewriting")
-    fresh.unlink(missing_ok=True)
-    before = path.stat().st_size
-    try:
-        with duckdb.connect(config={"memory_limit": MEMORY}) as db:
-            db.execute(f"ATTACH '{_quoted(path)}' AS old (READ_ONLY)")
-            db.execute(f"ATTACH '{_quoted(fresh)}' AS new")
-            db.execute("COPY FROM DATABASE old TO new")
-            for (name,) in db.execute(
-                "SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'"
-            ).fetchall():
-                counts = [
-                    db.execute(f"SELECT count(*) FROM {side}.{name}").fetchall()[0][0]
-                    for side in ("old", "new")
-                ]
-                if counts[0] != counts[1]:
-                    raise DeliveryError(
-                        f"{name}: {counts[0]} rows became {counts[1]}", permanent=True
-                    )
-            db.execute("DETACH new")
-    except duckdb.IOException as error:
-        raise DeliveryError(str(error).splitlines()[0], permanent=True) from error
-    fresh.replace(path)
-    return before, path.stat().st_size
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
 def _append(db: duckdb.DuckDBPyConnection, insert: str, columns: dict[str, Any]) -> None:
     if len(columns["point"]):
         db.register("new_rows", columns)
         db.execute(insert)
         db.unregister("new_rows")
-
-
-def _one_by_one(
-    reader: duckdb.DuckDBPyConnection, packings: dict[int, Packing], bounds: list[int]
-) -> dict[int, tuple[Times, Any]]:
-    out = {}
-    for number, how in packings.items():
-        got = reader.execute(
-            f"SELECT {how.columns} FROM packed WHERE point = ? AND slot >= ? AND slot < ?",
-            [number, *bounds],
-        ).fetchnumpy()
-        slots, scaled = np.asarray(got["slot"]), np.asarray(got["scaled"])
-        if not len(slots):
-            continue
-        if (slots[1:] < slots[:-1]).any():
-            order = np.argsort(slots, kind="stable")
-            slots, scaled = slots[order], scaled[order]
-        out[number] = slots, scaled
-    return out
-
-
-def _by_point(got: dict[str, Any], time: str, value: str) -> dict[int, tuple[Times, Any]]:
-    """Split columns by point, each sorted by time; of rows at one time the last."""
-    number, times, values = (np.asarray(got[k]) for k in ("point", time, value))
-    if not len(number):
-        return {}
-    order = None
-    same = number[1:] == number[:-1]
-    if ((number[1:] < number[:-1]) | (same & (times[1:] < times[:-1]))).any():
-        order = np.lexsort((times, number))
-        number, times, values = number[order], times[order], values[order]
-        same = number[1:] == number[:-1]
-    doubled = same & (times[1:] == times[:-1])
-    if doubled.any():
-        last = np.concatenate([~doubled, [True]])
-        number, times, values = number[last], times[last], values[last]
-    cuts = [0, *(np.flatnonzero(number[1:] != number[:-1]) + 1).tolist(), len(number)]
-    return {int(number[a]): (times[a:b], values[a:b]) for a, b in pairwise(cuts)}
-
-
-def _merged(parts: list[tuple[Times, Values]]) -> Series:
-    """Join packed and later readings of a point; of two at one time the later counts."""
-    if len(parts) == 1:
-        return Series(np.asarray(parts[0][0], np.int64), np.asarray(parts[0][1], np.float64))
-    times = np.concatenate([p[0] for p in parts])
-    values = np.concatenate([p[1] for p in parts])
-    order = np.argsort(times, kind="stable")
-    times, values = times[order], values[order]
-    last = np.concatenate([times[1:] != times[:-1], [True]])
-    return Series(np.asarray(times[last], np.int64), np.asarray(values[last], np.float64))

@@ -128,8 +128,8 @@ SELECT r.point, r.time_ms, r.value, q.measurand,
   coalesce(r.time_ms % p.unit_ms = 0 AND abs(r.value * power(10, p.decimals)) < 9e15
     AND round(r.value * power(10, p.decimals)) / power(10, p.decimals) = r.value, false) AS fits,
   r.time_ms // p.unit_ms AS slot,
-  CASE WHEN abs(r.value) < 9e9 THEN CAST(round(r.value * power(10, p.decimals)) AS BIGINT) END
-    AS scaled
+  CASE WHEN abs(r.value * power(10, p.decimals)) < 9e15
+    THEN CAST(round(r.value * power(10, p.decimals)) AS BIGINT) END AS scaled
 FROM raw r JOIN point q ON q.id = r.point LEFT JOIN packing p ON p.point = r.point
 WHERE r.seq > 0 AND r.seq <= ? AND r.time_ms >= ? AND r.time_ms < ?
 QUALIFY row_number() OVER (PARTITION BY r.point, r.time_ms ORDER BY r.seq DESC, r.rowid DESC) = 1

@@ -38,7 +38,8 @@ from server.series import Series
 from server.site.expression import Linear
 from server.site.model import Area, Building, Carrier, Meter, MeterKind, Role, Site
 from server.state import open_state
-from server.store.duck import DuckStore, rewrite
+from server.store.duck import DuckStore
+from server.store.duck_rewrite import rewrite
 from tests.server.running import running_server
 
 METERS, GROUP = 200, 25

@@ -45,6 +45,13 @@ def test_compaction_changes_no_answer(store: DuckStore) -> None:
     assert store.read_series(POINT, ALL).values.tolist() == [9, 3]
 
 
+def test_compaction_keeps_counters_of_any_size(store: DuckStore) -> None:
+    values = [1e10 + i for i in range(50)] + [5e14, 3e16]
+    put(store, *(reading(v, 1000 * i) for i, v in enumerate(values)))
+    store.maintain(9, T0 + 86_400_000 * 3, None)
+    assert store.read_series(POINT, ALL).values.tolist() == values
+
+
 def test_readers_do_not_wait_for_the_writer(store: DuckStore) -> None:
     put(store, reading(0, 0))
     errors: list[Exception] = []
