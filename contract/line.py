@@ -22,7 +22,8 @@ from contract.reading import PointId, Reading, Reason
 LAG_FIELD = "lag_s"
 QUALITY_SUFFIX = "_q"
 PRECISION = "ms"
-_TO_MS = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
+END_OF_TIME_MS = 7_258_118_400_000  # the year 2200: no clock is wrong by that much and useful
+_PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
 
 
 class LineError(ValueError):
@@ -197,6 +198,10 @@ def _time(raw: str, number: int, line: str, precision: str) -> int | None:
     if not raw:
         return None
     try:
-        return int(int(raw) * _TO_MS[precision]) if precision != "ns" else int(raw) // 1_000_000
+        given = int(raw)
     except ValueError:
-        raise LineError(number, line, "an integer time stamp", repr(raw)) from None
+        raise LineError(number, line, "an integer time stamp", repr(raw[:30])) from None
+    time_ms = given * 1000 if precision == "s" else given // _PER_MS[precision]
+    if not 0 <= time_ms < END_OF_TIME_MS:
+        raise LineError(number, line, "a time stamp from 1970 to 2199", repr(raw[:30]))
+    return time_ms

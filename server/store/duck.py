@@ -6,7 +6,8 @@ One process owns the file; one lock owns the writer, readers use cursors of thei
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from server.store.packed import (
 )
 from server.store.parse import BodyParser, Columns
 from server.store.protocol import Receipt, WriteResult, Written
+from server.store.transaction import transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS point (
@@ -45,6 +47,7 @@ CREATE TABLE IF NOT EXISTS latest (
   point INTEGER, time_ms BIGINT, value DOUBLE, reason SMALLINT);
 """
 _RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readings_sent")
+_NEWEST_FLAG = "SELECT point, max(time_ms), arg_max(reason, time_ms) FROM flag"
 _NEAR_MS = 2 * HOUR_MS  # spans written closer together are given as one
 
 
@@ -88,14 +91,14 @@ class DuckStore:
             number = self._point_number(point)
             columns.points = [number] if len(series) else []
             self._seq += 1
-            self._flush_points()
             rows = {
                 "point": np.full(len(series), number, np.int32),
                 "time_ms": series.times_ms,
                 "value": series.values,
                 "seq": np.full(len(series), self._seq, np.int64),
             }
-            _append(self._db, "INSERT INTO raw SELECT * FROM new_rows", rows)
+            with self._writing():
+                _append(self._db, "INSERT INTO raw SELECT * FROM new_rows", rows)
             if len(series):
                 columns.times_ms, columns.values = (
                     [int(series.times_ms[-1])],
@@ -165,23 +168,42 @@ class DuckStore:
         """Delete the points' readings with start <= time < end; give how many there were."""
         count = sum(len(s) for s in self.read_many(points, interval).values())
         bounds = [interval.start_ms, interval.end_ms]
+        numbers = [self._points[p] for p in points if p in self._points]
         with self._write:
-            self._db.execute("BEGIN")
-            for point in points:
-                number = self._points.get(point)
-                for table in ("raw", "flag"):
-                    self._db.execute(
-                        f"DELETE FROM {table} WHERE point = ? AND time_ms >= ? AND time_ms < ?",
-                        [number, *bounds],
-                    )
-                if number in self._packings:
-                    unit = self._packings[number].unit_ms
-                    self._db.execute(
-                        "DELETE FROM packed WHERE point = ? AND slot >= ? AND slot < ?",
-                        [number, -(-bounds[0] // unit), -(-bounds[1] // unit)],
-                    )
-            self._db.execute("COMMIT")
+            with transaction(self._db):
+                for number in numbers:
+                    for table in ("raw", "flag"):
+                        self._db.execute(
+                            f"DELETE FROM {table} WHERE point = ? AND time_ms >= ? AND time_ms < ?",
+                            [number, *bounds],
+                        )
+                    if number in self._packings:
+                        unit = self._packings[number].unit_ms
+                        self._db.execute(
+                            "DELETE FROM packed WHERE point = ? AND slot >= ? AND slot < ?",
+                            [number, -(-bounds[0] // unit), -(-bounds[1] // unit)],
+                        )
+            self._forget_last(points, interval)
         return count
+
+    def _forget_last(self, points: Sequence[PointId], gone: Interval) -> None:
+        """Let the word before a deleted one be the last."""
+        numbers = {
+            n: p
+            for p in points
+            if (n := self._points.get(p)) in self._last
+            and gone.start_ms <= self._last[n][0] < gone.end_ms
+        }
+        left = self.read_many(list(numbers.values()), Interval(0, gone.start_ms))
+        for number, point in numbers.items():
+            series = left[point]
+            del self._last[number]
+            if len(series):
+                newest = (int(series.times_ms[-1]), float(series.values[-1]))
+                self._last[number] = (*newest, int(Reason.GOOD))
+            flags = self._db.execute(_NEWEST_FLAG + " WHERE point = ? GROUP BY point", [number])
+            _take_flags(self._last, flags.fetchall())
+        self._save_last()
 
     def read_last(self, site: str) -> Sequence[Reading]:
         """Give the newest reading of every point of a site, bad ones included."""
@@ -239,13 +261,12 @@ class DuckStore:
 
         Writing goes on meanwhile; only the checkpoint at the end makes it wait.
         """
-        worker = self._db.cursor()
-        learn_packings(worker, self._packings)
-        compact(worker, settled, now_ms // DAY_MS * DAY_MS)
-        self._packings = load_packings(worker)
-        if keep_from_ms is not None:
-            drop_before(worker, keep_from_ms)
-        worker.close()
+        with closing(self._db.cursor()) as worker:
+            learn_packings(worker, self._packings)
+            compact(worker, settled, now_ms // DAY_MS * DAY_MS)
+            self._packings = load_packings(worker)
+            if keep_from_ms is not None:
+                drop_before(worker, keep_from_ms)
         with self._write:
             self._save_last()
             self._db.execute("CHECKPOINT")
@@ -271,29 +292,32 @@ class DuckStore:
 
     def _insert(self, columns: Columns) -> None:
         self._seq += 1
-        self._db.execute("BEGIN")
-        self._flush_points()
-        _append(
-            self._db, "INSERT INTO raw SELECT * FROM new_rows", {
-                "point": np.array(columns.points, np.int32),
-                "time_ms": np.array(columns.times_ms, np.int64),
-                "value": np.array(columns.values, np.float64),
-                "seq": np.full(len(columns.points), self._seq, np.int64),
-            },
-        )  # fmt: skip
-        _append(
-            self._db, "INSERT INTO flag SELECT * FROM new_rows", {
-                "point": np.array(columns.flag_points, np.int32),
-                "time_ms": np.array(columns.flag_times_ms, np.int64),
-                "reason": np.array(columns.reasons, np.int16),
-            },
-        )  # fmt: skip
-        self._db.execute("COMMIT")
+        raw = {
+            "point": np.array(columns.points, np.int32),
+            "time_ms": np.array(columns.times_ms, np.int64),
+            "value": np.array(columns.values, np.float64),
+            "seq": np.full(len(columns.points), self._seq, np.int64),
+        }
+        flag = {
+            "point": np.array(columns.flag_points, np.int32),
+            "time_ms": np.array(columns.flag_times_ms, np.int64),
+            "reason": np.array(columns.reasons, np.int16),
+        }
+        with self._writing():
+            _append(self._db, "INSERT INTO raw SELECT * FROM new_rows", raw)
+            _append(self._db, "INSERT INTO flag SELECT * FROM new_rows", flag)
 
-    def _flush_points(self) -> None:
-        if self._new_points:
-            self._db.executemany("INSERT INTO point VALUES (?, ?, ?, ?)", self._new_points)
-            self._new_points = []
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write readings and the points first met with them: both or neither.
+
+        Until then the points wait: their numbers are in use already.
+        """
+        with transaction(self._db):
+            if self._new_points:
+                self._db.executemany("INSERT INTO point VALUES (?, ?, ?, ?)", self._new_points)
+            yield
+        self._new_points = []
 
     def _remember(self, columns: Columns) -> None:
         last = self._last
@@ -320,24 +344,25 @@ class DuckStore:
         for point, time_ms, value in rows:
             if time_ms >= last.get(int(point), (-1, 0.0, 0))[0]:
                 last[int(point)] = (int(time_ms), float(value), int(Reason.GOOD))
-        flags = self._db.execute(
-            "SELECT point, max(time_ms), arg_max(reason, time_ms) FROM flag GROUP BY point"
-        ).fetchall()
-        for point, time_ms, code in flags:
-            known = last.get(int(point), (-1, 0.0, 0))
-            if time_ms >= known[0]:
-                last[int(point)] = (int(time_ms), known[1], int(code))
+        _take_flags(last, self._db.execute(_NEWEST_FLAG + " GROUP BY point").fetchall())
         return last
 
     def _save_last(self) -> None:
         rows = [(p, t, v, r) for p, (t, v, r) in self._last.items()]
-        self._db.execute("BEGIN")
-        self._db.execute("DELETE FROM latest")
-        if rows:
-            self._db.executemany("INSERT INTO latest VALUES (?, ?, ?, ?)", rows)
-        self._db.execute("DELETE FROM keeper WHERE name = 'seq'")
-        self._db.execute("INSERT INTO keeper VALUES ('seq', ?)", [self._seq])
-        self._db.execute("COMMIT")
+        with transaction(self._db):
+            self._db.execute("DELETE FROM latest")
+            if rows:
+                self._db.executemany("INSERT INTO latest VALUES (?, ?, ?, ?)", rows)
+            self._db.execute("DELETE FROM keeper WHERE name = 'seq'")
+            self._db.execute("INSERT INTO keeper VALUES ('seq', ?)", [self._seq])
+
+
+def _take_flags(last: dict[int, tuple[int, float, int]], rows: Sequence[Any]) -> None:
+    """Let each point's newest flag count where nothing newer is known."""
+    for point, time_ms, code in rows:
+        known = last.get(int(point), (-1, 0.0, 0))
+        if time_ms >= known[0]:
+            last[int(point)] = (int(time_ms), known[1], int(code))
 
 
 def _append(db: duckdb.DuckDBPyConnection, insert: str, columns: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from server.periods import Step
 from server.rollup.model import Grade, Rollup
 from server.series import Times
+from server.store.transaction import transaction
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS rolled_meter (id INTEGER, name VARCHAR);
@@ -43,17 +44,16 @@ class DuckRollups:
         }
         if not len(starts):
             return
-        db.execute("BEGIN")
-        db.register("new_rollups", columns)
-        db.execute(
-            "DELETE FROM rolled USING new_rollups n WHERE rolled.start_ms >= ?"
-            " AND rolled.start_ms <= ? AND rolled.step = n.step AND rolled.meter = n.meter"
-            " AND rolled.start_ms = n.start_ms",
-            [int(starts.min()), int(starts.max())],
-        )
-        db.execute("INSERT INTO rolled SELECT * FROM new_rollups WHERE NOT isnan(value)")
-        db.unregister("new_rollups")
-        db.execute("COMMIT")
+        with transaction(db):
+            db.register("new_rollups", columns)
+            db.execute(
+                "DELETE FROM rolled USING new_rollups n WHERE rolled.start_ms >= ?"
+                " AND rolled.start_ms <= ? AND rolled.step = n.step AND rolled.meter = n.meter"
+                " AND rolled.start_ms = n.start_ms",
+                [int(starts.min()), int(starts.max())],
+            )
+            db.execute("INSERT INTO rolled SELECT * FROM new_rollups WHERE NOT isnan(value)")
+            db.unregister("new_rollups")
 
     def read(
         self,
@@ -89,8 +89,9 @@ class DuckRollups:
     def _number(self, db: duckdb.DuckDBPyConnection, name: str) -> int:
         number = self._numbers.get(name)
         if number is None:
-            number = self._numbers[name] = len(self._numbers) + 1
+            number = len(self._numbers) + 1
             db.execute("INSERT INTO rolled_meter VALUES (?, ?)", [number, name])
+            self._numbers[name] = number  # not before: a number that is not stored is given again
         return number
 
 

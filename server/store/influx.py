@@ -22,7 +22,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from contract.errors import DeliveryError
-from contract.line import QUALITY_SUFFIX, LineError, parse_line, readings_of
+from contract.line import LAG_FIELD, QUALITY_SUFFIX, LineError, parse_line, readings_of
 from contract.measurand import MEASURANDS, Medium
 from contract.reading import PointId, Reading, Reason
 from server.periods import DAY_MS, Interval, Step, edges
@@ -91,17 +91,18 @@ class InfluxStore:
         """Give the newest reading of every point of a site, bad ones included."""
         newest: dict[PointId, dict[str, tuple[int, float]]] = {}
         for medium in Medium:
-            query = (
-                f"SELECT * FROM {_name(medium)} WHERE site = {_text(site)}"
-                " GROUP BY device ORDER BY time DESC LIMIT 1"
-            )
-            for row in self._select(query):
-                for field, value in row.items():
-                    measurand = field.removesuffix(QUALITY_SUFFIX)
-                    if measurand in MEASURANDS and value is not None:
-                        point = PointId(site, row["device"], measurand)
-                        kind = "reason" if field != measurand else "value"
-                        newest.setdefault(point, {})[kind] = (row["time"], value)
+            keys = self._select(f"SHOW FIELD KEYS FROM {_name(medium)}")
+            for field in sorted(str(row["fieldKey"]) for row in keys):
+                measurand = field.removesuffix(QUALITY_SUFFIX)
+                if measurand not in MEASURANDS:
+                    continue
+                kind = "reason" if field != measurand else "value"
+                for row in self._select(
+                    f"SELECT LAST({_name(field)}) FROM {_name(medium)}"
+                    f" WHERE site = {_text(site)} GROUP BY device"
+                ):
+                    point = PointId(site, row["device"], measurand)
+                    newest.setdefault(point, {})[kind] = (row["time"], row["last"])
         return [_last(p, found) for p, found in newest.items()]
 
     def first_ms(self, site: str) -> int | None:
@@ -177,7 +178,7 @@ class InfluxStore:
                 if k not in {"time", "site", "device"} and v is not None
                 and k.removesuffix(QUALITY_SUFFIX) not in gone
             }  # fmt: skip
-            if kept:
+            if kept.keys() - {LAG_FIELD}:
                 tags = f"device={_tag(row['device'])},site={_tag(row['site'])}"
                 fields = ",".join(f"{_tag(k)}={float(v)!r}" for k, v in sorted(kept.items()))
                 lines.append(f"{medium},{tags} {fields} {row['time']}")
@@ -185,14 +186,19 @@ class InfluxStore:
             self._write(lines[i : i + _BATCH], "ms")
 
     def write_rollups(self, site: Site, rollups: Sequence[Rollup]) -> None:
-        """Write rollups; missing intervals are left out."""
-        for r in rollups:
-            self._remove_missing(site, r)
-        lines = [ln for r in rollups for ln in rollup_lines(site, r)]
-        for i in range(0, len(lines), _BATCH):
-            errors = self._write(lines[i : i + _BATCH], "ms")
-            if errors:
-                raise DeliveryError(errors[0], permanent=True)
+        """Write rollups; missing intervals are left out.
+
+        Days before hours before quarters: what is cut short is found again by its quarters.
+        """
+        for step in reversed(Step):
+            part = [r for r in rollups if r.step is step]
+            for r in part:
+                self._remove_missing(site, r)
+            lines = [ln for r in part for ln in rollup_lines(site, r)]
+            for i in range(0, len(lines), _BATCH):
+                errors = self._write(lines[i : i + _BATCH], "ms")
+                if errors:
+                    raise DeliveryError(errors[0], permanent=True)
 
     def _remove_missing(self, site: Site, r: Rollup) -> None:
         """Delete the rows of intervals about which nothing is known any more."""

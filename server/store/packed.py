@@ -12,9 +12,10 @@ import duckdb
 import numpy as np
 
 from server.series import Times, Values
+from server.store.transaction import transaction
 
 NARROW = 2**31
-NARROW_UNIT_MS = 1000  # seconds since 1970 fit 32 bits until 2038
+NARROW_UNIT_MS = 5000  # counted from 1970 in 32 bits: enough until 2310; seconds end in 2038
 UNITS_MS = (60_000, 30_000, 15_000, 10_000, 5_000, 1_000, 1)
 MAX_DECIMALS = 6
 FIT_SHARE = 0.98  # a point is packed when this share of its readings fits
@@ -138,69 +139,67 @@ QUALIFY row_number() OVER (PARTITION BY r.point, r.time_ms ORDER BY r.seq DESC, 
 
 def _compact_month(db: duckdb.DuckDBPyConnection, settled: int, span: tuple[int, int]) -> bool:
     """Pack one month's new rows; say whether the month had packed rows before."""
-    db.execute("BEGIN")
-    # of several rows for one point and time the last written counts; rows that were looked at
-    # before (seq 0) only where a newer one stands against them
-    db.execute(_FRESH, [settled, *span])
-    had = db.execute(
-        "SELECT count(*) > 0 FROM (SELECT 1 FROM packed JOIN packing p USING (point)"
-        " WHERE slot >= ? // p.unit_ms AND slot < ? // p.unit_ms LIMIT 1)",
-        list(span),
-    ).fetchall()
-    bounds = [settled, *span]
-    db.execute(
-        "DELETE FROM raw WHERE seq > 0 AND seq <= ? AND time_ms >= ? AND time_ms < ?", bounds
-    )
-    db.execute(
-        "DELETE FROM raw USING fresh f WHERE raw.seq = 0 AND raw.point = f.point"
-        " AND raw.time_ms = f.time_ms"
-    )
-    if had[0][0]:
+    with transaction(db):
+        # of several rows for one point and time the last written counts; rows that were looked at
+        # before (seq 0) only where a newer one stands against them
+        db.execute(_FRESH, [settled, *span])
+        had = db.execute(
+            "SELECT count(*) > 0 FROM (SELECT 1 FROM packed JOIN packing p USING (point)"
+            " WHERE slot >= ? // p.unit_ms AND slot < ? // p.unit_ms LIMIT 1)",
+            list(span),
+        ).fetchall()
+        bounds = [settled, *span]
         db.execute(
-            "DELETE FROM packed USING fresh f, packing p WHERE p.point = f.point"
-            " AND packed.point = f.point AND f.time_ms % p.unit_ms = 0 AND packed.slot = f.slot"
+            "DELETE FROM raw WHERE seq > 0 AND seq <= ? AND time_ms >= ? AND time_ms < ?", bounds
         )
-    db.execute(
-        "INSERT INTO packed SELECT point, slot, scaled FROM fresh WHERE fits"
-        " ORDER BY measurand, point, slot"  # like beside like: two thirds of the size
-    )
-    db.execute(
-        "INSERT INTO raw SELECT point, time_ms, value, 0 FROM fresh WHERE NOT fits"
-        " ORDER BY point, time_ms"
-    )
-    db.execute("DROP TABLE fresh")
-    db.execute("COMMIT")
+        db.execute(
+            "DELETE FROM raw USING fresh f WHERE raw.seq = 0 AND raw.point = f.point"
+            " AND raw.time_ms = f.time_ms"
+        )
+        if had[0][0]:
+            db.execute(
+                "DELETE FROM packed USING fresh f, packing p WHERE p.point = f.point"
+                " AND packed.point = f.point AND f.time_ms % p.unit_ms = 0 AND packed.slot = f.slot"
+            )
+        db.execute(
+            "INSERT INTO packed SELECT point, slot, scaled FROM fresh WHERE fits"
+            " ORDER BY measurand, point, slot"  # like beside like: two thirds of the size
+        )
+        db.execute(
+            "INSERT INTO raw SELECT point, time_ms, value, 0 FROM fresh WHERE NOT fits"
+            " ORDER BY point, time_ms"
+        )
+        db.execute("DROP TABLE fresh")
     return bool(had[0][0])
 
 
 def _sort(db: duckdb.DuckDBPyConnection, span: tuple[int, int]) -> None:
     """Sort a finished month: its days were appended one by one."""
     where = "slot >= ? // unit_ms AND slot < ? // unit_ms"
-    db.execute("BEGIN")
-    db.execute(
-        "CREATE OR REPLACE TEMP TABLE month AS SELECT packed.* FROM packed JOIN packing"
-        f" USING (point) WHERE {where}",
-        list(span),
-    )
-    db.execute(
-        f"DELETE FROM packed USING packing p WHERE p.point = packed.point AND {where}", list(span)
-    )
-    db.execute(
-        "INSERT INTO packed SELECT month.* FROM month JOIN point ON point.id = month.point"
-        " ORDER BY measurand, point, slot"
-    )
-    db.execute("DROP TABLE month")
-    db.execute("COMMIT")
+    with transaction(db):
+        db.execute(
+            "CREATE OR REPLACE TEMP TABLE month AS SELECT packed.* FROM packed JOIN packing"
+            f" USING (point) WHERE {where}",
+            list(span),
+        )
+        db.execute(
+            f"DELETE FROM packed USING packing p WHERE p.point = packed.point AND {where}",
+            list(span),
+        )
+        db.execute(
+            "INSERT INTO packed SELECT month.* FROM month JOIN point ON point.id = month.point"
+            " ORDER BY measurand, point, slot"
+        )
+        db.execute("DROP TABLE month")
 
 
 def drop_before(db: duckdb.DuckDBPyConnection, keep_from_ms: int) -> None:
     """Drop readings older than the retention keeps."""
-    db.execute("BEGIN")
-    db.execute("DELETE FROM raw WHERE time_ms < ?", [keep_from_ms])
-    db.execute("DELETE FROM flag WHERE time_ms < ?", [keep_from_ms])
-    db.execute(
-        "DELETE FROM packed USING packing p WHERE p.point = packed.point"
-        " AND packed.slot * p.unit_ms < ?",
-        [keep_from_ms],
-    )
-    db.execute("COMMIT")
+    with transaction(db):
+        db.execute("DELETE FROM raw WHERE time_ms < ?", [keep_from_ms])
+        db.execute("DELETE FROM flag WHERE time_ms < ?", [keep_from_ms])
+        db.execute(
+            "DELETE FROM packed USING packing p WHERE p.point = packed.point"
+            " AND packed.slot * p.unit_ms < ?",
+            [keep_from_ms],
+        )

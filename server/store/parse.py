@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from contract.line import LAG_FIELD, QUALITY_SUFFIX, LineError, parse_line
+from contract.line import END_OF_TIME_MS, LAG_FIELD, QUALITY_SUFFIX, LineError, parse_line
 from contract.measurand import MEASURANDS
 from contract.reading import PointId, Reason
 
@@ -71,6 +71,8 @@ class BodyParser:
             return False
         try:
             time_ms = int(parts[2])
+            if not 0 <= time_ms < END_OF_TIME_MS:
+                return False
             for item in parts[1].split(","):
                 name, raw = item.split("=")
                 point, is_flag = known[name]

@@ -74,6 +74,15 @@ class StoreSuite:
         found = {r.point: r.value for r in store.read_last("s")}
         assert found == {POINT: 2, other: 9}
 
+    def test_points_of_one_device_are_each_known_by_their_own_last_reading(
+        self, store: Store
+    ) -> None:
+        power = PointId("s", "E01", "power_kw")
+        put(store, reading(1, 0), reading(5, 0, power), reading(2, 1000))
+        put(store, Reading(power, T0 + 2000, None, Reason.TIMEOUT), reading(6, 3000, power))
+        found = {r.point: (r.value, r.time_ms) for r in store.read_last("s")}
+        assert found == {POINT: (2, T0 + 1000), power: (6, T0 + 3000)}
+
     def test_good_lines_of_a_bad_batch_are_kept_and_the_bad_ones_named(self, store: Store) -> None:
         good = encode([reading(1, 0)])[0]
         body = f"{good}\nnonsense\nelectricity,device=E01,site=s volts=3 {T0}\n"
@@ -81,6 +90,25 @@ class StoreSuite:
         assert result.accepted == 1
         assert [e.split(":")[0] for e in result.errors] == ["line 2", "line 3"]
         assert store.read_series(POINT, ALL).values.tolist() == [1]
+
+    @pytest.mark.parametrize("time", ["-1", str(2**63), "9" * 30])
+    def test_a_time_no_clock_shows_is_refused_and_harms_nothing(
+        self, store: Store, time: str
+    ) -> None:
+        put(store, reading(1, 0))
+        line = f"electricity,device=E01,site=s energy_import_kwh=2.0 {time}"
+        result = store.write_lines(line.encode())
+        assert result.accepted == 0
+        assert "a time stamp from 1970 to 2199" in result.errors[0]
+        put(store, reading(3, 1000))
+        assert store.read_series(POINT, ALL).values.tolist() == [1, 3]
+
+    def test_a_deleted_reading_is_not_the_last_one(self, store: Store) -> None:
+        put(store, reading(1, 0), reading(9, 1000), Reading(POINT, T0 + 2000, None, Reason.TIMEOUT))
+        assert store.delete([POINT], Interval(T0 + 1000, T0 + 3000)) == 1
+        assert [(r.value, r.time_ms) for r in store.read_last("s")] == [(1, T0)]
+        store.delete([POINT], Interval(T0, T0 + 1))
+        assert store.read_last("s") == []
 
     def test_odd_names_come_back_as_they_were(self, store: Store) -> None:
         point = PointId("a b", "E=1,'2'", "power_kw")

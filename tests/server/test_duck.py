@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from contract.errors import DeliveryError
-from server.periods import Interval
+from contract.reading import PointId
+from server.periods import DAY_MS, Interval
+from server.store import duck
 from server.store.duck import DuckStore
 from tests.behaviour.store_suite import ALL, POINT, T0, StoreSuite, put, reading
 
@@ -50,6 +53,38 @@ def test_compaction_keeps_counters_of_any_size(store: DuckStore) -> None:
     put(store, *(reading(v, 1000 * i) for i, v in enumerate(values)))
     store.maintain(9, T0 + 86_400_000 * 3, None)
     assert store.read_series(POINT, ALL).values.tolist() == values
+
+
+def test_a_write_that_fails_leaves_nothing_behind_and_the_next_one_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException("no space left on device")
+
+    store = DuckStore(tmp_path / "r.duckdb")
+    with monkeypatch.context() as patch:
+        patch.setattr(duck, "_append", full)
+        with pytest.raises(DeliveryError, match="no space") as refused:
+            put(store, reading(1, 0))
+    assert not refused.value.permanent
+    put(store, reading(2, 1000))
+    put(store, reading(3, 0, PointId("s", "E02", "power_kw")))
+    store.close()
+    again = DuckStore(tmp_path / "r.duckdb")
+    assert again.read_series(POINT, ALL).values.tolist() == [2]
+    assert {POINT, PointId("s", "E02", "power_kw")} < again.written_since("s", 0, T0).spans.keys()
+    again.close()
+
+
+def test_a_deleted_reading_is_not_the_last_one_after_a_restart_either(tmp_path: Path) -> None:
+    store = DuckStore(tmp_path / "r.duckdb")
+    put(store, reading(1, 0), reading(9, 1000))
+    store.maintain(9, T0 + 3 * DAY_MS, None)
+    store.delete([POINT], Interval(T0 + 1000, T0 + 2000))
+    store.close()
+    again = DuckStore(tmp_path / "r.duckdb")
+    assert [(r.value, r.time_ms) for r in again.read_last("s")] == [(1, T0)]
+    again.close()
 
 
 def test_readers_do_not_wait_for_the_writer(store: DuckStore) -> None:
