@@ -7,7 +7,9 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.access import Asked, Editing
+from server.jobs.entries import faults_of
 from server.jobs.periods import balance_of, close_period, obstacles, period_interval
+from server.jobs.reviews import doubts_of_bills
 from server.jobs.tracks import real_meters
 from server.periods import Interval
 from server.state.books import NewRepair, RepairKind
@@ -35,6 +37,7 @@ class RepairRequest(_Body):
     intervals: list[tuple[int, int, str]] = []
     reason: str = Field(min_length=1, max_length=300)
     author: str = Field(min_length=1, max_length=64)
+    accept: bool = Field(default=False, description="enter in spite of doubts")
 
 
 class SignedRequest(_Body):
@@ -53,7 +56,7 @@ def get_repairs(asked: Asked) -> list[dict[str, Any]]:
 
 @router.post("/repairs", status_code=201, summary="登记修补 / enter a repair")
 def post_repair(repair: RepairRequest, editing: Editing) -> dict[str, Any]:
-    """Enter a repair; what it concerns is computed again within a minute."""
+    """Enter a repair; what it concerns is computed again within a minute.  409: it is doubted."""
     asked = editing.analysis
     if repair.meter not in {m.id for m in real_meters(asked.site)}:
         raise HTTPException(422, f"meter: expected a real or billed meter, got {repair.meter}")
@@ -64,7 +67,14 @@ def post_repair(repair: RepairRequest, editing: Editing) -> dict[str, Any]:
         repair.kind, repair.meter, repair.start_ms, repair.end_ms, content, repair.reason,
         repair.author,
     )  # fmt: skip
-    (number,) = asked.works.state.books.enter([new], asked.clock.now_ms())
+    books, now_ms = asked.works.state.books, asked.clock.now_ms()
+    faults = list(faults_of(new, now_ms))
+    if faults:
+        raise HTTPException(422, "; ".join(faults))
+    doubts = doubts_of_bills(asked.site, books.repairs(), [new])
+    if doubts and not repair.accept:
+        raise HTTPException(409, "; ".join(f"{d.subject}: {d.text}" for d in doubts))
+    (number,) = books.enter([new], now_ms)
     asked.forget()
     return {"id": number}
 

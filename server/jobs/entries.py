@@ -1,15 +1,18 @@
-"""Repairs as the rollup takes them."""
+"""Repairs as the rollup takes them, and what it could not take."""
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 
-from server.periods import Interval
+from server.periods import HOUR_MS, Interval
 from server.rollup.ticks import PER_UNIT
 from server.rollup.track import NO_ENTRIES, Entries, Fixed
 from server.series import Series
-from server.state.books import Repair, RepairKind
+from server.state.books import NewRepair, Repair, RepairKind
+
+MOST = 1e9  # kWh, m³ or yuan: no register, bill or interval of a compound is as large
 
 
 def entries_by_meter(repairs: Iterable[Repair]) -> Mapping[str, Entries]:
@@ -55,3 +58,42 @@ def _with(fixed: list[Fixed], new: Fixed) -> list[Fixed]:
         if f.interval.end_ms <= new.interval.start_ms or f.interval.start_ms >= new.interval.end_ms
     ]  # fmt: skip
     return [*kept, new]
+
+
+def faults_of(new: NewRepair, now_ms: int) -> Iterator[str]:
+    """Give what is wrong with a repair as `what: expected …, got …`: once in the books it counts.
+
+    Only exclusions may reach into the future: a quantity is known when its span is over.
+    """
+    if not 0 <= new.start_ms < new.end_ms:
+        yield f"end: expected after the start {new.start_ms}, got {new.end_ms}"
+    elif new.kind is not RepairKind.EXCLUDE and new.end_ms > now_ms + HOUR_MS:
+        yield f"end: expected a span that is over, got {new.end_ms}, now {now_ms}"
+    for time_ms, register in new.content.get("readings", ()):
+        if not new.start_ms <= time_ms < new.end_ms:
+            yield f"readings: expected a time within the span, got {time_ms}"
+        if not (math.isfinite(register) and 0 <= register <= MOST):
+            yield f"readings: expected 0 to {MOST:g}, got {register}"
+    for key in ("quantity", "yuan"):
+        if key in new.content and not _is_amount(new.content[key]):
+            yield f"{key}: expected 0 to {MOST:g}, got {new.content[key]}"
+    yield from _interval_faults(new)
+
+
+def _interval_faults(new: NewRepair) -> Iterator[str]:
+    last_ms = new.start_ms
+    for start_ms, end_ms, quantity in new.content.get("intervals", ()):
+        if not last_ms <= start_ms < end_ms <= new.end_ms:
+            got = f"{start_ms} to {end_ms}"
+            yield f"intervals: expected one after the other within the span, got {got}"
+        if not _is_amount(quantity):
+            yield f"intervals: expected 0 to {MOST:g}, got {quantity}"
+        last_ms = end_ms
+
+
+def _is_amount(text: str) -> bool:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return False
+    return value.is_finite() and 0 <= value <= Decimal(MOST)

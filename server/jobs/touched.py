@@ -41,7 +41,7 @@ def touched_spans(
             causes[meter.id] = "readings"
     known = {m.id for m in real_meters(site)}
     for t in touches:
-        if t.meter in known:
+        if t.meter in known and t.start_ms < now_ms + DAY_MS:
             end_ms = max(t.start_ms + 1, min(t.end_ms, now_ms))
             spans.setdefault(t.meter, []).append(Interval(t.start_ms, end_ms))
             causes[t.meter] = t.cause

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from server.access import Editor
 from server.analysis import Analysis
+from server.jobs.entries import faults_of
 from server.jobs.reviews import doubts_of_bills
 from server.jobs.tracks import real_meters
 from server.periods import DAY_MS
@@ -84,6 +85,9 @@ def entered(editing: Editor, body: str) -> tuple[str, bool]:
         if "undo" in form:
             return _undone(asked, form, author)
         new = _repair(asked, form, author)
+        faults = list(faults_of(new, asked.clock.now_ms()))
+        if faults:
+            raise FormError(f"不能登记：{'；'.join(faults)}")
     except FormError as error:
         return str(error), False
     doubts = doubts_of_bills(asked.site, asked.works.state.books.repairs(), [new])

@@ -1,5 +1,6 @@
 """The books over HTTP and on the console: who may edit, what is taken, what is refused."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,8 @@ BILL = {
     "kind": "bill", "meter": "E01", "start_ms": START, "end_ms": START + HOUR, "quantity": "5.5",
     "reason": "补录", "author": "王",
 }  # fmt: skip
+READING = {"kind": "reading", "quantity": None}
+CURVE = {"kind": "curve", "quantity": None}
 FORM = (
     "kind=bill&meter=E01&start=2026-03-05T08:00&end=2026-03-05T09:00&quantity=5&reason=r&author=a"
 )
@@ -69,6 +72,14 @@ def test_a_repair_is_entered_shown_and_undone(server: Running) -> None:
         ({"kind": "magic"}, "kind"),
         ({"readings": [[1, 2.0]]}, "expected quantity"),
         ({"surprise": 1}, "surprise"),
+        ({"quantity": "1" + "0" * 30}, "quantity"),
+        ({"end_ms": NOW + 2 * HOUR, "start_ms": NOW}, "a span that is over"),
+        ({"start_ms": 2**60, "end_ms": 2**60 + HOUR}, "a span that is over"),
+        (READING | {"readings": [[START, -1.0]]}, "readings"),
+        (READING | {"readings": [[START - 1, 1.0]]}, "within the span"),
+        (CURVE | {"intervals": [[START, START + HOUR, "abc"]]}, "intervals"),
+        (CURVE | {"intervals": [[START + 9, START, "1"]]}, "one after the other"),
+        (CURVE | {"intervals": [[START, START + 9, "1"], [START, START + 9, "1"]]}, "other"),
     ],
 )
 def test_a_wrong_repair_is_refused_with_the_reason(
@@ -79,6 +90,27 @@ def test_a_wrong_repair_is_refused_with_the_reason(
     assert answer.status_code == 422
     assert said in answer.text
     assert len(server.works.state.books.repairs(standing=False)) == before
+
+
+def test_numbers_that_are_none_do_not_get_into_the_books(server: Running) -> None:
+    for word in ("NaN", "Infinity"):
+        body = json.dumps(BILL | READING | {"readings": [[START, 7.25]]}).replace("7.25", word)
+        answer = server.http.post(
+            "/api/v1/repairs", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 422
+    Schedule(server.works, FixedClock(NOW)).roll_up()
+
+
+def test_a_doubtful_bill_is_taken_only_when_accepted(server: Running) -> None:
+    dear = BILL | {"yuan": "5500"}
+    answer = server.http.post("/api/v1/repairs", json=dear)
+    assert answer.status_code == 409
+    assert "单价 1000" in answer.text
+    taken = server.http.post("/api/v1/repairs", json=dear | {"accept": True})
+    assert taken.status_code == 201
+    signed = {"reason": "误录", "author": "李"}
+    server.http.post(f"/api/v1/repairs/{taken.json()['id']}/undo", json=signed)
 
 
 @pytest.mark.parametrize("path", ["changes", "periods", "corrections", "repairs"])
