@@ -18,7 +18,7 @@ from server.api.write import write_router
 from server.config import ServerConfig
 from server.factbook.load import load_factbook
 from server.jobs.periods import review_periods
-from server.jobs.schedule import MONTH_MS, Schedule
+from server.jobs.schedule import Schedule
 from server.jobs.touched import apply_site
 from server.jobs.works import Works
 from server.rules.load import load_rules
@@ -39,21 +39,13 @@ def open_works(config: ServerConfig) -> Works:
     return Works(open_store(config.store_url, config.store_token), state, site, factbook, rules)
 
 
-def _first_kept_ms(config: ServerConfig, clock: Clock) -> int:
-    """Give the instant from which readings are kept: what is older is not computed again."""
-    if config.keep_raw_months is None:
-        return 0
-    return clock.now_ms() - config.keep_raw_months * MONTH_MS
-
-
 def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -> FastAPI:
     """Give the application; jobs run while it is up."""
     clock = clock or SystemClock()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        first_ms = max(works.store.first_ms(works.site.id) or 0, _first_kept_ms(config, clock))
-        changed = apply_site(works.state, works.site, first_ms)
+        changed = apply_site(works.state, works.site, works.store.first_ms(works.site.id) or 0)
         if changed:
             log.info("site_changed", changes=len(changed), first=changed[0])
         await asyncio.to_thread(review_periods, works, clock.now_ms(), None)

@@ -57,7 +57,9 @@ class ServerConfig:
     factbook_folder: Path | None
     max_body_bytes: int
     roll_up_s: float = 20.0
-    keep_raw_months: int | None = None  # None: readings are kept for ever; rollups always are
+    # None: readings are kept for ever; rollups always are.  The last month kept is context only:
+    # what is older than the others is not computed again.
+    keep_raw_months: int | None = None
 
 
 def load_config(path: Path) -> ServerConfig:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.access import Asked, Editing
-from server.jobs.entries import faults_of
+from server.jobs.entries import faults_of, fixed_before
 from server.jobs.periods import balance_of, close_period, obstacles, period_interval
 from server.jobs.reviews import doubts_of_bills
 from server.jobs.tracks import real_meters
@@ -68,7 +68,8 @@ def post_repair(repair: RepairRequest, editing: Editing) -> dict[str, Any]:
         repair.author,
     )  # fmt: skip
     books, now_ms = asked.works.state.books, asked.clock.now_ms()
-    faults = list(faults_of(new, now_ms))
+    fixed_ms = fixed_before(asked.works.state, asked.site.meter(new.meter))
+    faults = list(faults_of(new, now_ms, fixed_ms))
     if faults:
         raise HTTPException(422, "; ".join(faults))
     doubts = doubts_of_bills(asked.site, books.repairs(), [new])

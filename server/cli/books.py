@@ -26,7 +26,7 @@ from server.cli.shared import (
 )
 from server.config import load_config
 from server.imports.repairs import read_bills, read_curve, read_readings
-from server.jobs.entries import faults_of
+from server.jobs.entries import faults_of, fixed_before
 from server.jobs.periods import balance_of, close_period, obstacles, period_interval
 from server.jobs.reviews import doubts_of_bills, doubts_of_period
 from server.jobs.tracks import real_meters
@@ -166,7 +166,7 @@ def _exclude(args: argparse.Namespace) -> int:
             read = read_readings(args.file, frozenset({args.meter}), site.zone, ("", ""))
             kind, content = RepairKind.REPLACE, dict(read[0].content) if read else {}
         new = NewRepair(kind, args.meter, start, end, content, args.reason, args.author)
-        _check(str(args.file or "command line"), [new])
+        _check(str(args.file or "command line"), site, state, [new])
         (number,) = state.books.enter([new], _now_ms())
     message("repair_entered", numbers=number)
     return 0
@@ -175,7 +175,7 @@ def _exclude(args: argparse.Namespace) -> int:
 def _enter(args: argparse.Namespace) -> int:
     with _books(args) as (site, state):
         new = args.read(args.file, _enterable(site), site.zone, (args.reason, args.author))
-        _check(str(args.file), new)
+        _check(str(args.file), site, state, new)
         doubts = doubts_of_bills(site, state.books.repairs(), new)
         if _refused(doubts, accept=args.accept):
             return EXIT_FAILED
@@ -184,9 +184,14 @@ def _enter(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(file: str, new: list[NewRepair]) -> None:
+def _check(file: str, site: Site, state: State, new: list[NewRepair]) -> None:
     """Refuse what could never be computed."""
-    found = [(r.meter, f.partition(": ")) for r in new for f in faults_of(r, _now_ms())]
+    now_ms = _now_ms()
+    found = [
+        (r.meter, f.partition(": "))
+        for r in new
+        for f in faults_of(r, now_ms, fixed_before(state, site.meter(r.meter)))
+    ]
     problems = []
     for meter, (what, _, text) in found:
         expected, _, got = text.removeprefix("expected ").partition(", got ")

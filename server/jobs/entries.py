@@ -10,8 +10,11 @@ from server.periods import HOUR_MS, Interval
 from server.rollup.ticks import PER_UNIT
 from server.rollup.track import NO_ENTRIES, Entries, Fixed
 from server.series import Series
+from server.site.model import Meter, MeterKind
+from server.state import State
 from server.state.books import NewRepair, Repair, RepairKind
 
+FIXED = "fixed_before"  # mark: what is older stands, since its readings are no longer kept
 MOST = 1e9  # kWh, m³ or yuan: no register, bill or interval of a compound is as large
 
 
@@ -60,11 +63,21 @@ def _with(fixed: list[Fixed], new: Fixed) -> list[Fixed]:
     return [*kept, new]
 
 
-def faults_of(new: NewRepair, now_ms: int) -> Iterator[str]:
+def fixed_before(state: State, meter: Meter) -> int:
+    """Give the instant before which a meter's consumption is not computed again.
+
+    Meters without a device live by the books, which are always kept.
+    """
+    return (state.mark(FIXED) or 0) if meter.kind is MeterKind.REAL else 0
+
+
+def faults_of(new: NewRepair, now_ms: int, fixed_ms: int) -> Iterator[str]:
     """Give what is wrong with a repair as `what: expected …, got …`: once in the books it counts.
 
     Only exclusions may reach into the future: a quantity is known when its span is over.
     """
+    if new.start_ms < fixed_ms:
+        yield f"start: expected {fixed_ms} or later: readings are kept from there, got {new.start_ms}"
     if not 0 <= new.start_ms < new.end_ms:
         yield f"end: expected after the start {new.start_ms}, got {new.end_ms}"
     elif new.kind is not RepairKind.EXCLUDE and new.end_ms > now_ms + HOUR_MS:

@@ -1,11 +1,11 @@
 """Rolling up: touched spans in, changed rollups and change notes out; nothing else is written."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from server.jobs.entries import entries_by_meter
+from server.jobs.entries import entries_by_meter, fixed_before
 from server.jobs.tracks import Reached, reach, real_meters
 from server.jobs.works import Report, Works, silent, whole_days
 from server.periods import DAY_MS, Interval, Step, edges
@@ -55,7 +55,7 @@ def roll_up_spans(
     entries = entries_by_meter(works.state.books.repairs())
     slices = list(_slices(touched, computed_over))
     for number, (part, over) in enumerate(slices, 1):
-        reached = reach(works, part, entries, now_ms)
+        reached = _not_fixed(works, reach(works, part, entries, now_ms))
         _roll_slice(works, reached, over, now_ms, causes, done)
         report(number / len(slices))
     works.state.books.add_notes(_joined(done.notes))
@@ -87,6 +87,17 @@ def _slices(
 def _cut(span: Interval, piece: Interval) -> Interval | None:
     start, end = max(span.start_ms, piece.start_ms), min(span.end_ms, piece.end_ms)
     return Interval(start, end) if start < end else None
+
+
+def _not_fixed(works: Works, found: Mapping[str, Reached]) -> dict[str, Reached]:
+    """Leave out what stands."""
+    out = {}
+    for meter, r in found.items():
+        first_ms = fixed_before(works.state, works.site.meter(meter))
+        if r.span.end_ms > first_ms:
+            span = Interval(max(r.span.start_ms, first_ms), r.span.end_ms)
+            out[meter] = replace(r, span=span)
+    return out
 
 
 def _roll_slice(

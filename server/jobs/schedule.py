@@ -10,17 +10,20 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from contract.clock import Clock
 from contract.errors import DeliveryError
+from server.jobs.entries import FIXED
 from server.jobs.judging import judge_all
 from server.jobs.periods import review_periods
 from server.jobs.rolling import roll_up_spans
 from server.jobs.touched import touched_spans
 from server.jobs.works import Works
-from server.periods import DAY_MS, HOUR_MS, Interval
+from server.periods import DAY_MS, HOUR_MS, Interval, day_of, midnight_ms
+from server.site.model import Site
 
-ROLL_UP_S, JUDGE_S, MAINTAIN_S = 20.0, 120, 86_400
+ROLL_UP_S, JUDGE_S, MAINTAIN_S = 20.0, 120, 3600
 LEASE_MS = 10 * 60_000
 MONTH_MS = 31 * DAY_MS
-WRITTEN = "written"
+CONTEXT_MS = MONTH_MS  # readings kept in front of what may be computed again: events and profiles
+WRITTEN, MAINTAINED = "written", "maintained"
 JUDGE_DAYS = 3
 log = structlog.get_logger()
 
@@ -85,10 +88,21 @@ class Schedule:
             log.info("alerts_found", new=new)
 
     def maintain(self) -> None:
-        """Let the store do its daily housekeeping."""
-        now_ms = self.clock.now_ms()
+        """Let the store do its housekeeping once a day, however often the server is started.
+
+        What is to be dropped is first made safe from being computed again.
+        """
+        state, now_ms = self.works.state, self.clock.now_ms()
+        last_ms = state.mark(MAINTAINED)
+        if last_ms is not None and 0 <= now_ms - last_ms < DAY_MS:
+            return
         keep_from_ms = self.keep_from_ms(now_ms)
-        self.works.store.maintain(self.works.state.mark(WRITTEN) or 0, now_ms, keep_from_ms)
+        if keep_from_ms is not None:
+            keep_from_ms = _midnight(keep_from_ms, self.works.site)
+            fixed_ms = _midnight(keep_from_ms + CONTEXT_MS, self.works.site)
+            state.set_mark(FIXED, max(fixed_ms, state.mark(FIXED) or 0))
+        self.works.store.maintain(state.mark(WRITTEN) or 0, now_ms, keep_from_ms)
+        state.set_mark(MAINTAINED, now_ms)
 
     async def _in_thread(self, job: Callable[[], None]) -> None:
         now_ms = self.clock.now_ms()
@@ -102,3 +116,7 @@ class Schedule:
         finally:
             done_ms = self.clock.now_ms()
             self.works.state.take_lease(name, self.owner, done_ms, done_ms)
+
+
+def _midnight(time_ms: int, site: Site) -> int:
+    return midnight_ms(day_of(time_ms, site.zone), site.zone)

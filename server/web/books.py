@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from server.access import Editor
 from server.analysis import Analysis
-from server.jobs.entries import faults_of
+from server.jobs.entries import faults_of, fixed_before
 from server.jobs.reviews import doubts_of_bills
 from server.jobs.tracks import real_meters
 from server.periods import DAY_MS
@@ -85,7 +85,8 @@ def entered(editing: Editor, body: str) -> tuple[str, bool]:
         if "undo" in form:
             return _undone(asked, form, author)
         new = _repair(asked, form, author)
-        faults = list(faults_of(new, asked.clock.now_ms()))
+        fixed_ms = fixed_before(asked.works.state, asked.site.meter(new.meter))
+        faults = list(faults_of(new, asked.clock.now_ms(), fixed_ms))
         if faults:
             raise FormError(f"不能登记：{'；'.join(faults)}")
     except FormError as error:

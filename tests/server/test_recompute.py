@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from server.factbook.load import load_factbook
+from server.jobs.entries import faults_of, fixed_before
 from server.jobs.rolling import roll_up
 from server.jobs.schedule import Schedule
 from server.jobs.touched import apply_site
@@ -199,3 +200,41 @@ def test_a_changed_site_file_is_followed_from_where_it_changed(tmp_path: Path) -
     assert [n.cause for n in notes] == ["site: corrections of E1"]
     assert notes[0].before == before[2:4].sum().round(6)
     assert notes[0].after == after[2:4].sum().round(6)
+
+
+def test_what_is_no_longer_kept_as_readings_stands_as_it_was_computed(tmp_path: Path) -> None:
+    lines = lines_of(3)
+    later = NOW + 65 * DAY_MS
+    clock = FixedClock(NOW)
+    with works(tmp_path / "live") as live:
+        write(live, lines)
+        Schedule(live, clock).roll_up()
+        before = everything(live)
+        noted = len(live.state.books.notes())
+        schedule = Schedule(live, FixedClock(later), keep_raw_months=2)
+        schedule.maintain()
+        assert live.store.first_ms("s") is None
+        write(live, [("E0", T0 + 20 * HOUR_MS + 123, lines[0][2])])
+        late = repairs(np.random.default_rng(1))
+        fixed_ms = fixed_before(live.state, SITE.meter("E1"))
+        assert all("readings are kept" in next(faults_of(r, later, fixed_ms)) for r in late)
+        live.state.books.enter(late, later)
+        schedule.roll_up()
+        roll_up(live, WHOLE, later)
+        after = everything(live)
+        assert len(live.state.books.notes()) == noted
+    for key, columns in before.items():
+        for mine, theirs in zip(columns, after[key], strict=True):
+            assert np.array_equal(mine, theirs, equal_nan=True), key
+
+
+def test_housekeeping_is_done_once_a_day_however_often_the_server_starts(tmp_path: Path) -> None:
+    lines = lines_of(3)
+    with works(tmp_path / "live") as live:
+        write(live, lines)
+        for at, keeps_any in ((NOW, True), (NOW + HOUR_MS, True), (NOW + DAY_MS, False)):
+            schedule = Schedule(live, FixedClock(at))
+            # a retention that would drop all from the second run on
+            schedule.keep_raw_months = 2 if at == NOW else -1
+            schedule.maintain()
+            assert (live.store.first_ms("s") is not None) is keeps_any
