@@ -77,7 +77,8 @@ def faults_of(new: NewRepair, now_ms: int, fixed_ms: int) -> Iterator[str]:
     Only exclusions may reach into the future: a quantity is known when its span is over.
     """
     if new.start_ms < fixed_ms:
-        yield f"start: expected {fixed_ms} or later: readings are kept from there, got {new.start_ms}"
+        expected = f"{fixed_ms} or later: readings are kept from there"
+        yield f"start: expected {expected}, got {new.start_ms}"
     if not 0 <= new.start_ms < new.end_ms:
         yield f"end: expected after the start {new.start_ms}, got {new.end_ms}"
     elif new.kind is not RepairKind.EXCLUDE and new.end_ms > now_ms + HOUR_MS:

@@ -28,6 +28,8 @@ from server.rollup.track import (
 from server.series import Series, Times, Values
 from server.site.model import Replacement
 
+MOST = 4e12  # kWh or m³: the difference of two such readings is still a number of ticks
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Era:
@@ -134,15 +136,20 @@ def _between(series: Series, start_ms: int | None, end_ms: int | None) -> Series
     return Series(series.times_ms[i:j], series.values[i:j])
 
 
+def without_excluded(series: Series, entries: Entries) -> Series:
+    """Give the readings that people did not exclude."""
+    keep = np.ones(len(series), bool)
+    for span in entries.excluded:
+        keep &= (series.times_ms < span.start_ms) | (series.times_ms >= span.end_ms)
+    return series if keep.all() else Series(series.times_ms[keep], series.values[keep])
+
+
 def _with_entries(series: Series, entries: Entries) -> tuple[Series, Times]:
     """Give the readings with exclusions and hand readings applied, and the times read by hand."""
     if entries.is_empty:
         return series, np.empty(0, np.int64)
-    keep = np.ones(len(series), bool)
-    for span in entries.excluded:
-        keep &= (series.times_ms < span.start_ms) | (series.times_ms >= span.end_ms)
-    hand = entries.readings
-    keep &= ~np.isin(series.times_ms, hand.times_ms)
+    series, hand = without_excluded(series, entries), entries.readings
+    keep = ~np.isin(series.times_ms, hand.times_ms)
     times = np.concatenate([series.times_ms[keep], hand.times_ms])
     values = np.concatenate([series.values[keep], hand.values])
     order = np.argsort(times, kind="stable")
@@ -157,7 +164,8 @@ def _era(
     closing: tuple[int, float] | None,
 ) -> _Era:
     part = _possible(part, how)
-    times, register = part.times_ms, to_ticks(part.values)
+    # what no register shows is garbage already; kept within what whole numbers can hold
+    times, register = part.times_ms, to_ticks(np.clip(part.values, -MOST, MOST))
     if opening is not None:
         times, register = _joined(opening, (times, register), None)
     if closing is not None:

@@ -1,7 +1,7 @@
 """How a meter of the site is to be read."""
 
 from server.periods import MINUTE_MS
-from server.rollup.counter import register_track
+from server.rollup.counter import register_track, without_excluded
 from server.rollup.power import power_track
 from server.rollup.track import FOREVER_MS, NO_ENTRIES, Counting, Entries, Track
 from server.series import Series
@@ -47,7 +47,9 @@ def is_power(measurand: str) -> bool:
 
 
 def meter_track(meter: Meter, series: Series, entries: Entries = NO_ENTRIES) -> Track:
-    """Give the track of a real or billed meter."""
+    """Give the track of a real or billed meter; readings by hand are of registers only."""
+    how = counting(meter)
     if is_power(meter.measurand):
-        return power_track(series, round(meter.max_spacing_min * MINUTE_MS))
-    return register_track(series, counting(meter), entries)
+        series = without_excluded(series, entries)
+        return power_track(series, how.max_spacing_ms, how.max_power)
+    return register_track(series, how, entries)

@@ -1,5 +1,7 @@
 """Power readings → a track, for a device that has no counter: derived, never across a gap."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from server.periods import HOUR_MS
@@ -9,12 +11,14 @@ from server.rollup.track import CounterEvent, EventKind, Mark, Track, track_of
 from server.series import Series
 
 
-def power_track(series: Series, max_spacing_ms: int) -> Track:
+def power_track(series: Series, max_spacing_ms: int, max_power: float) -> Track:
     """Integrate mean power between neighbours (trapezium).  series: kW or m³/h, (n,).
 
-    Negative power is export and counts as 0.  Over a gap nothing is known and nothing is added.
+    Negative power is export and counts as 0; more than the place can use is garbage and left out.
+    Over a gap nothing is known and nothing is added.
     """
-    times, power = series.times_ms, np.maximum(series.values, 0.0)
+    possible = np.abs(series.values) <= max_power
+    times, power = series.times_ms[possible], np.maximum(series.values[possible], 0.0)
     if len(times) < 2:
         return Track.empty()
     spans = np.diff(times)
@@ -27,4 +31,7 @@ def power_track(series: Series, max_spacing_ms: int) -> Track:
         CounterEvent(int(times[s]), int(times[s + 1]), EventKind.GAP)
         for s in np.flatnonzero(is_gap)
     ]
-    return track_of(times, totals, marks, events)
+    events += [
+        CounterEvent(int(at), int(at) + 1, EventKind.GARBAGE) for at in series.times_ms[~possible]
+    ]
+    return replace(track_of(times, totals, marks, events), usual=Grade.DERIVED)

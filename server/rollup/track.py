@@ -119,8 +119,8 @@ class Track:
     itself in kWh or m³ where it never broke: then only what is read off is made ticks.
 
     A step is what lies between two neighbours.  `marked` (m,) are the indices of steps that are
-    not simply measured, with a grade and whether they count as seen; all other steps are
-    measured and seen.  `fills` say how gaps are filled that are not filled evenly.
+    not simply measured, with a grade and whether they count as seen; all other steps are seen
+    and have the grade `usual`.  `fills` say how gaps are filled that are not filled evenly.
     """
 
     times_ms: Times
@@ -130,6 +130,7 @@ class Track:
     seen: NDArray[np.bool_]
     events: tuple[CounterEvent, ...] = ()
     fills: tuple[Fill, ...] = ()
+    usual: Grade = Grade.MEASURED
 
     def at(self, index: Any) -> Ticks:
         """Give the totals at indices, in ticks."""
@@ -215,7 +216,7 @@ def unseen_ms(track: Track, edges_ms: Times) -> Values:
 def worst_grades(track: Track, edges_ms: Times) -> Flags:
     """Give the worst grade of the steps that touch each interval, (n,)."""
     n = len(edges_ms) - 1
-    out = np.zeros(n, np.int8)
+    out = np.full(n, track.usual, np.int8)
     starts, ends = track.times_ms[track.marked], track.times_ms[track.marked + 1]
     first = np.searchsorted(edges_ms, starts, "right") - 1
     last = np.searchsorted(edges_ms, ends, "left") - 1

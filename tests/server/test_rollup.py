@@ -149,3 +149,15 @@ def test_an_exchanged_meter_goes_on_where_the_old_one_ended() -> None:
     r = rollup("m", found, grid(0, times[-1]), Step.QUARTER, how=Counting(replacements=(swap,)))
     assert list(r.values) == [2, 2, 2, 2]
     assert set(r.grades.tolist()) == {Grade.MEASURED}
+
+
+@pytest.mark.parametrize("wrong", [1e10, 9.3e12, 1e13, 1e18, 1e300, -5.0, -1e300])
+@pytest.mark.parametrize("factor", [1.0, 1000.0])
+@pytest.mark.filterwarnings("error")
+def test_no_number_is_too_large_to_be_garbage(wrong: float, factor: float) -> None:
+    times = [i * QUARTER_MS for i in range(40)]
+    values = [1000.0 + i for i in range(40)]
+    values[20] = wrong
+    how = Counting(max_power=10 * factor, factors=((0, factor),))
+    r = rollup("m", series(times, values), grid(0, times[-1]), Step.QUARTER, how=how)
+    assert r.values.tolist() == [factor] * 39
