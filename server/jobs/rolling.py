@@ -12,9 +12,10 @@ from server.periods import DAY_MS, Interval, Step, edges
 from server.rollup.combine import coarsen_all
 from server.rollup.interval import missing, rollup_track
 from server.rollup.model import Rollup
-from server.rollup.places import place_of, with_computed
+from server.rollup.places import place_key, place_of, places, with_computed
 from server.rollup.ticks import exact_sum
 from server.series import Times
+from server.site.model import Carrier
 from server.state.books import ChangeNote, EventRow
 
 SLICE_MS = 31 * DAY_MS
@@ -121,6 +122,8 @@ def _roll_slice(
     for meter, found in reached.items():
         fresh[meter] = _over_span(meter, found, stored[meter], grid)
     everything = with_computed(site, fresh, Step.QUARTER, grid)
+    for key in {place_key(p, c) for p in places(site) for c in Carrier} - everything.keys():
+        everything[key] = missing(key, Step.QUARTER, grid)  # a place may have lost its last meter
     computed = [key for key in everything if key not in stored]
     if computed:
         stored = {**stored, **store.read_rollups(site, computed, Step.QUARTER, hull)}

@@ -17,7 +17,7 @@ _COUNTED = (
     "kind", "device", "channel", "measurand", "registers", "ratios", "corrections",
     "replacements", "max_power", "max_spacing_min", "since_ms", "until_ms", "expression", "of",
 )  # fmt: skip
-_PLACED = ("parent", "building", "area", "role", "carrier", "end_use")
+_PLACED = ("parent", "building", "area", "role", "carrier", "end_use", "scope")
 FIRST_MS = 0
 
 
@@ -57,9 +57,9 @@ def apply_site(state: State, site: Site, first_ms: int) -> list[str]:
     before_text = state.books.known(SITE)
     changes = [] if before_text is None else list(_changes(json.loads(before_text), now))
     if before_text is not None:
-        computed = {m.id for m in site.meters} - {m.id for m in real_meters(site)}
+        real = {m.id for m in real_meters(site)}
         for meter, start_ms, why in changes:
-            target = "" if meter in computed or meter not in now else meter
+            target = meter if meter in real else ""
             state.books.touch(target, max(start_ms, first_ms), 2**52, f"site: {why}")
     state.books.set_known(SITE, json.dumps(now, sort_keys=True))
     return [why for _, _, why in changes]
@@ -67,9 +67,12 @@ def apply_site(state: State, site: Site, first_ms: int) -> list[str]:
 
 def _texts(site: Site) -> dict[str, dict[str, Any]]:
     # through JSON once, so that both sides of a comparison are the same kind of thing
-    texts: dict[str, dict[str, Any]] = json.loads(
-        json.dumps({m.id: meter_text(m) for m in site.meters})
-    )
+    places: dict[str, dict[str, Any]] = {
+        **{f"building {b.id}": {"scope": b.scope} for b in site.buildings},
+        **{f"area {a.id}": {"building": a.building, "parent": a.parent} for a in site.areas},
+    }
+    meters = {m.id: meter_text(m) for m in site.meters}
+    texts: dict[str, dict[str, Any]] = json.loads(json.dumps({**places, **meters}))
     return texts
 
 

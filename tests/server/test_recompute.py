@@ -26,6 +26,7 @@ from server.site.model import (
     Meter,
     MeterKind,
     Role,
+    Scope,
     Since,
     Site,
 )
@@ -65,7 +66,13 @@ SITE = Site(
     ),
     areas=(Area("f1", "一层", "b"), Area("f2", "二层", "b")),
 )  # fmt: skip
-KEYS = [m.id for m in SITE.meters] + [place_key(p, KWH) for p in places(SITE)]
+
+
+def keys_of(site: Site) -> list[str]:
+    return [m.id for m in site.meters] + [place_key(p, KWH) for p in places(site)]
+
+
+KEYS = keys_of(SITE)
 Line = tuple[str, int, float]
 
 
@@ -107,7 +114,7 @@ def write(it: Works, lines: list[Line]) -> None:
 def everything(it: Works) -> dict[tuple[str, Step], tuple[np.ndarray, ...]]:
     out: dict[tuple[str, Step], tuple[np.ndarray, ...]] = {}
     for step in Step:
-        for key, r in it.store.read_rollups(it.site, KEYS, step, WHOLE).items():
+        for key, r in it.store.read_rollups(it.site, keys_of(it.site), step, WHOLE).items():
             coverage = np.where(np.isnan(r.values), 0.0, r.coverage)
             out[key, step] = (r.values, coverage, r.grades)
     return out
@@ -200,6 +207,46 @@ def test_a_changed_site_file_is_followed_from_where_it_changed(tmp_path: Path) -
     assert [n.cause for n in notes] == ["site: corrections of E1"]
     assert notes[0].before == before[2:4].sum().round(6)
     assert notes[0].after == after[2:4].sum().round(6)
+
+
+def moved(site: Site, **changes: object) -> Site:
+    return replace(site, **changes)  # type: ignore[arg-type] # by name
+
+
+LOOSE = moved(
+    SITE, meters=tuple(replace(m, parent=None) for m in SITE.meters if m.id in {"E1", "E2"}),
+    buildings=(Building("b", "楼"), Building("c", "附楼")),
+)  # fmt: skip
+PLACES = {
+    "a building goes to the ledger": moved(
+        LOOSE, buildings=(Building("b", "楼", scope=Scope.LEDGER), Building("c", "附楼"))
+    ),
+    "an area goes to another building": moved(
+        LOOSE, areas=(Area("f1", "一层", "c"), Area("f2", "二层", "b"))
+    ),
+    "an area goes into another": moved(
+        LOOSE, areas=(Area("f1", "一层", "b"), Area("f2", "二层", "b", parent="f1"))
+    ),
+}
+
+
+@pytest.mark.parametrize("change", PLACES)
+def test_totals_follow_places_that_were_moved(change: str, tmp_path: Path) -> None:
+    lines, after = lines_of(7), PLACES[change]
+    with works(tmp_path / "live", LOOSE) as live:
+        apply_site(live.state, LOOSE, T0)
+        write(live, lines)
+        Schedule(live, FixedClock(NOW)).roll_up()
+        before = everything(live)
+    with works(tmp_path / "live", after) as live, works(tmp_path / "fresh", after) as fresh:
+        assert apply_site(live.state, after, T0)
+        Schedule(live, FixedClock(NOW)).roll_up()
+        write(fresh, lines)
+        roll_up(fresh, WHOLE, NOW)
+        assert_same(live, fresh)
+        changed = [k for k, v in everything(live).items() if not np.array_equal(
+            v[0], before[k][0], equal_nan=True)]  # fmt: skip
+        assert changed
 
 
 def test_what_is_no_longer_kept_as_readings_stands_as_it_was_computed(tmp_path: Path) -> None:
