@@ -5,8 +5,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, inspect, text
 
+import server.state
 from server.state import NewAlert, State, open_state
+
+MIGRATIONS = Path(server.state.__file__).parent / "migrations"
 
 NEW = NewAlert(
     "unattended_ac", 1, "E04", "xianwei", 1000, 1500, None, 3.0, "kWh", Decimal("2.10"), 0.0,
@@ -70,3 +74,22 @@ def test_marks_and_alerts_survive_a_restart(tmp_path: Path) -> None:
     assert again.mark("receipts") == 6
     assert again.mark("nothing") is None
     assert len(again.alerts()) == 1
+
+
+def test_an_older_schema_is_brought_up_to_date_and_a_current_one_left(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 's.db'}"
+    open_state(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        versions = connection.execute(text("SELECT version_num FROM alembic_version")).all()
+        names = inspect(connection).get_table_names()
+    assert len(versions) == 1
+    newest = max(p.stem[1:5] for p in (MIGRATIONS / "versions").glob("v[0-9]*.py"))
+    assert versions[0][0] == newest
+    with engine.begin() as connection:  # as an older release left it
+        for name in set(names) - {"alert", "transition", "lease", "mark", "alembic_version"}:
+            connection.execute(text(f"DROP TABLE {name}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    open_state(url).close()
+    with engine.begin() as connection:
+        assert inspect(connection).get_table_names() == names
