@@ -7,9 +7,11 @@ MESSAGES = {
         "    实为 got:      {got}\n    处理 fix:      {fix}"
     ),
     "port_taken": "{host}:{port} 已被占用，请更换 listen.port。/ The address is in use.",
+    "file_bad": "文件 {path} 不能读写：{error}。请检查路径与权限。/ Check the path.",
     "failed": (
-        "未完成：{error}\n若数据库正被运行中的服务使用，请加 --server URL。"
-        " / Not done; if a running server holds the store, use --server URL."
+        "未完成：{error}\n若数据库正被运行中的服务使用：backfill、report 加 --server URL；"
+        "结账、修补请用控制台；其他命令先停服务。"
+        " / Not done; if a running server holds the store: --server URL, the console, or stop it."
     ),
     "influx_ready": "存储桶 {bucket} 已就绪；令牌 {tokens} 已写入 {folder}。/ Bucket ready.",
     "dashboard_pushed": "看板已更新：{url} / Dashboard pushed.",

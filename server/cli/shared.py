@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import math
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -58,9 +59,34 @@ def add_author(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--author", default=getpass.getuser(), help="经办人 / who acts")
 
 
+def above_zero(text: str) -> float:
+    """Give an option's number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"应为大于 0 的数 / expected a number > 0, got {text}")
+    return value
+
+
+def time_zone(text: str) -> ZoneInfo:
+    """Give an option's time zone."""
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError) as error:
+        said = f"应为时区名，如 Asia/Shanghai / expected an IANA time zone, got {text}"
+        raise argparse.ArgumentTypeError(said) from error
+
+
 def span_of(args: argparse.Namespace, site: Site) -> Interval:
-    """Give the days [--from, --to)."""
-    zone = site.zone
+    """Give the days [--from, --to); ConfigError when there is none, or none that a clock shows."""
+    zone, first, last = site.zone, datetime(1970, 1, 2), datetime(2199, 12, 31)  # noqa: DTZ001 - days
+    start, end = (t.replace(tzinfo=None) for t in (args.start, args.end))
+    if not first <= start < end <= last:
+        got = f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
+        expected = "--from before --to, from 1970 to 2199"
+        raise ConfigError([Problem("command line", "--from, --to", expected, got, "correct them")])
     return Interval(midnight_ms(args.start.date(), zone), midnight_ms(args.end.date(), zone))
 
 

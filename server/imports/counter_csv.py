@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from contract.errors import ConfigError, Problem
+from server.rollup.counter import MOST
 from server.series import Series
 from server.site.model import Replacement
 
 TIME, METER, VALUE = "time", "meter", "value"
 SHOWN_PROBLEMS = 50
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 
 
 @dataclass(slots=True)
@@ -34,6 +36,11 @@ class _Door:
                 if reader.fieldnames is None or TIME not in reader.fieldnames:
                     got = ", ".join(reader.fieldnames or ()) or "an empty file"
                     self.wrong("line 1", "a header with the column time", got, "name the columns")
+                    return
+                names = [str(name).strip() for name in reader.fieldnames]
+                doubles = sorted({name for name in names if names.count(name) > 1})
+                if doubles:
+                    self.wrong("line 1", "each column once", ", ".join(doubles), "rename one")
                     return
                 for number, row in enumerate(reader, 2):
                     if None in row or None in row.values():
@@ -54,6 +61,9 @@ class _Door:
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.zone)
+        if not FIRST_YEAR < moment.year < LAST_YEAR:
+            self.wrong(f"line {number}, time", "a time from 1971 to 2199", repr(text), "mend it")
+            return None
         return round(moment.timestamp() * 1000)
 
     def number(self, number: int, column: str, text: str) -> float | None:
@@ -62,8 +72,9 @@ class _Door:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and value >= 0):
-            self.wrong(f"line {number}, {column}", "a counter reading >= 0", repr(text), "mend it")
+        if not 0 <= value <= MOST:
+            expected = f"a counter reading, 0 to {MOST:g}"
+            self.wrong(f"line {number}, {column}", expected, repr(text), "mend it")
             return None
         return value
 

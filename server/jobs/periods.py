@@ -49,7 +49,7 @@ def period_content(works: Works, span: Interval) -> dict[str, Any]:
             figures[f"{place or works.site.id}/{name}"] = {
                 "value": None if a.value is None else str(a.value), "unit": metric.unit,
                 "coverage": a.coverage, "grade": a.grade.name.lower(), "facts": list(a.facts),
-                "sources": list(a.sources),
+                "sources": list(a.sources), "caveats": list(a.caveats),
             }  # fmt: skip
     meters = {}
     for meter, r in rollups.items():
@@ -119,15 +119,23 @@ def review_periods(works: Works, now_ms: int, notes: Sequence[ChangeNote] | None
         ):
             continue
         now = period_content(works, Interval(period.start_ms, period.end_ms))
-        causes = sorted({n.cause for n in notes or ()}) or ["factbook or site file changed"]
+        causes = sorted({n.cause for n in notes or ()})
         found = _differences(period.content, now)
         works.state.books.withdraw_corrections(period.label, [subject for subject, *_ in found])
         for subject, old, new, unit in found:
             moved += 1
+            cause = "; ".join(causes) or _papers(subject, period.content, now)
             works.state.books.open_correction(
-                Correction(period.label, now_ms, subject, old, new, unit, "; ".join(causes))
+                Correction(period.label, now_ms, subject, old, new, unit, cause)
             )
     return moved
+
+
+def _papers(subject: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Give what a figure said of its factor, price or denominator, where that is not the same."""
+    old, new = (c["figures"].get(subject, {}).get("caveats", ()) for c in (before, now))
+    gone, come = ("; ".join(x for x in a if x not in b) for a, b in ((old, new), (new, old)))
+    return f"{gone} → {come}" if gone or come else "factbook or site file changed"
 
 
 def _differences(

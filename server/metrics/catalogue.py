@@ -86,15 +86,17 @@ def _of_power(
         r = inputs.rollup(Carrier.ELECTRICITY)
         if r is None:
             return unknown(metric, inputs, "无对应计量表")
-        power = np.where(r.grades == Grade.MEASURED, mean_power_kw(r), np.nan)
+        is_seen = r.grades <= Grade.DERIVED
+        power = np.where(is_seen, mean_power_kw(r), np.nan)
         picked = pick(r, power, inputs) if not np.isnan(power).all() else None
         if picked is None:
             return unknown(metric, inputs, "无实测时段")
         value, note = picked
         _, coverage, _ = total(r)
-        caveats = (note, *_caveats(coverage, Grade.MEASURED))
+        grade = Grade(int(r.grades[is_seen].max()))
+        caveats = (note, *_caveats(coverage, grade))
         return Answer(
-            metric.id, inputs.interval, value, metric.unit, coverage, Grade.MEASURED,
+            metric.id, inputs.interval, value, metric.unit, coverage, grade,
             caveats, _sources(inputs, Carrier.ELECTRICITY),
         )  # fmt: skip
 

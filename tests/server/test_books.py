@@ -1,6 +1,7 @@
 """Mending, entering, closing: as a user types it, with the store and the books behind it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,48 @@ def test_a_second_close_is_a_revision(run: Run, config: Path) -> None:
     assert "2026-03" in run("period", "list")
     assert "第 2 版" in run(*closing)
     assert "修订 r2" in run("period", "list")
+
+
+def test_a_changed_factor_area_or_price_opens_a_correction_that_says_why(
+    run: Run, config: Path, tmp_path: Path
+) -> None:
+    site = yaml.safe_load((tmp_path / "site.yaml").read_text("utf-8"))
+    written(tmp_path, site | {"tariffs": {"electricity": "hunan-tou"}})
+    run("period", "close", "2026-03", "--reason", "月结", "--author", "王", "--accept")
+    assert with_works(config, lambda it: review_periods(it, NOW, None)) == 0
+    change(tmp_path / "site.yaml", "value: 100", "value: 125")
+    moved = with_works(config, lambda it: review_periods(dearer(it), NOW, None))
+    causes = {
+        c.subject: c.cause
+        for c in with_works(config, lambda it: it.state.books.corrections())  # type: ignore[attr-defined] # what act gives
+    }
+    assert moved == len(causes) > 0
+    assert "0.1229" in causes["yard/energy_equivalent_kgce"]
+    assert "→ 系数 0.2" in causes["yard/energy_equivalent_kgce"]
+    assert (
+        causes["hall/energy_per_area_kwh_per_m2"]
+        == "分母：建筑面积 100.0 m² → 分母：建筑面积 125.0 m²"
+    )
+    assert "yard/electricity_cost_yuan" in causes
+    assert not {s for s in causes if "energy_kwh" in s}
+
+
+def dearer(it: Works) -> Works:
+    """Give the works with other factors and prices."""
+    factors = tuple(replace(f, value=0.2) for f in it.factbook.factors)
+    tariffs = tuple(replace(t, price_yuan=t.price_yuan * 2) for t in it.factbook.tariffs)
+    return replace(it, factbook=replace(it.factbook, factors=factors, tariffs=tariffs))
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+@pytest.mark.parametrize("to", ["2026-03-01", "2026-02-01", "9999-12-31", "0001-01-01"])
+def test_a_span_that_is_none_is_told(run: Run, to: str) -> None:
+    assert "--from before --to" in run("balance", "--from", "2026-03-01", "--to", to, code=2)
 
 
 def test_an_open_month_or_a_wrong_label_is_not_closed(run: Run) -> None:

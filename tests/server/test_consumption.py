@@ -80,7 +80,11 @@ def test_an_exchange_and_a_rollover_are_followed(
         ("a,b\n1,2\n", "column time"),
         ("time,A\nyesterday,1\n", "ISO 8601"),
         ("time,A\n2026-03-02,abc\n", "line 2, A"),
-        ("time,A\n2026-03-02,-5\n", "counter reading >= 0"),
+        ("time,A\n2026-03-02,-5\n", "a counter reading, 0 to"),
+        ("time,A\n2026-03-02,1e300\n", "a counter reading, 0 to"),
+        ("time,A\n2026-03-02,nan\n", "a counter reading, 0 to"),
+        ("time,A\n0001-01-01,5\n", "a time from 1971 to 2199"),
+        ("time,A,A\n2026-03-02,5,6\n", "each column once"),
         ("time,A\n2026-03-02,1,2\n", "as many cells"),
         ("", "an empty file"),
         ("time,A\n", "readings"),
@@ -93,3 +97,36 @@ def test_a_wrong_file_is_told_with_line_and_column(
     err = capfd.readouterr().err
     assert said in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--timezone", "Mars/Base"), "IANA time zone"),
+        (("--rollover", "-5"), "a number > 0"),
+        (("--max-power", "0"), "a number > 0"),
+        (("--max-spacing-min", "nan"), "a number > 0"),
+        (("--interval", "2h"), "2h"),
+        (("--out", "no/such/folder/x.csv"), "no/such/folder"),
+        (("--events", "none.csv"), "none.csv"),
+    ],
+)
+def test_a_wrong_option_is_told(
+    tmp_path: Path, options: tuple[str, ...], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    readings = written(tmp_path, "time,A\n2026-03-02 00:00,1\n2026-03-02 01:00,2\n")
+    try:
+        code = main(["consumption", readings, *options])
+    except SystemExit as left:
+        code = int(str(left.code))
+    assert code == 2
+    assert said in capfd.readouterr().err
+
+
+def test_an_exchange_of_a_meter_that_is_not_in_the_file_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    readings = written(tmp_path, "time,A\n2026-03-02,1\n2026-03-03,2\n")
+    swaps = written(tmp_path, "time,meter,closing,opening\n2026-03-02 12:00,B,25,2\n", "e.csv")
+    assert main(["consumption", readings, "--events", swaps]) == 2
+    assert "one of A" in capfd.readouterr().err
