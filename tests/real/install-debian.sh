@@ -2,7 +2,7 @@
 # Installs the independent parts that the real tests run against.  Debian 12, root or sudo.
 set -euo pipefail
 packages=(influxdb mbpoll libmodbus-dev pkg-config gcc libc6-dev libreoffice-writer-nogui
-  poppler-utils fonts-noto-cjk fonts-arphic-uming fonts-arphic-ukai chromium)
+  poppler-utils victoria-metrics fonts-noto-cjk fonts-arphic-uming fonts-arphic-ukai chromium)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
