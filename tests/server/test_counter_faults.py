@@ -38,7 +38,10 @@ def judge(case: Case, name: str) -> None:
         measured = r.grades == Grade.MEASURED
         wrong = measured & (off > bound)
         assert not wrong.any(), (name, np.flatnonzero(wrong)[0], off[wrong][0], bound[wrong][0])
-    _flags(track, r.grades, name)
+    _flags(track, edges, r.grades, name)
+    is_pause = bool(case.hidden_ms) and case.needs_ms is not None  # a standstill over a new factor
+    if error and not is_pause:
+        assert (r.grades >= Grade.ESTIMATED).any(), (name, error, "off and not flagged")
 
 
 def doubt_of(case: Case, track: Track) -> int:
@@ -83,9 +86,12 @@ def edge_bounds(case: Case, track: Track, edges: np.ndarray) -> np.ndarray:
     return np.asarray(around[1:] + around[:-1] + hidden + 2 * case.dip * case.top_factor)
 
 
-def _flags(track: Track, grades: np.ndarray, name: str) -> None:
-    if any(e.kind in ESTIMATES | {EventKind.GAP} for e in track.events):
-        assert (grades >= Grade.ESTIMATED).any(), (name, "not flagged")
+def _flags(track: Track, edges: np.ndarray, grades: np.ndarray, name: str) -> None:
+    """Every hour that an estimate or a gap touches says so."""
+    for e in track.events:
+        if e.kind in ESTIMATES | {EventKind.GAP}:
+            touched = (edges[:-1] < e.end_ms) & (edges[1:] > e.start_ms)
+            assert (grades[touched] >= Grade.ESTIMATED).all(), (name, e, "not flagged")
 
 
 @pytest.mark.parametrize("fault", list(alone()), ids=lambda f: f.__name__)
