@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contract.clock import SystemClock
 from contract.errors import ConfigError, Problem
 from contract.reading import PointId
@@ -27,11 +29,12 @@ from server.cli.shared import (
 from server.config import load_config
 from server.imports.repairs import read_bills, read_curve, read_readings
 from server.jobs.entries import faults_of, fixed_before
-from server.jobs.periods import balance_of, close_period, obstacles, period_interval
+from server.jobs.periods import balance_of, close_period, losses_of, obstacles, period_interval
 from server.jobs.reviews import doubts_of_bills, doubts_of_period
 from server.jobs.tracks import real_meters
 from server.jobs.works import Works
 from server.metrics.plausible import Doubt
+from server.periods import Step
 from server.site.file import load_site
 from server.site.model import Site
 from server.state import State, open_state
@@ -47,6 +50,12 @@ def add_books(commands: Any) -> None:
     )  # fmt: skip
     add_config(balance)
     add_span(balance)
+    balance.add_argument(
+        "--interval",
+        type=Step,
+        choices=list(Step),
+        help="逐时段损耗率 / the loss of every interval",
+    )
     period = add_command(
         commands, "period", "结账：月或年 / close a month or a year; list what moved since",
         "period close 2026-03 --config server.yaml --reason 月度结账", _period,
@@ -243,16 +252,36 @@ def _balance(args: argparse.Namespace) -> int:
             (
                 r.main, " + ".join(r.subs), _amount(r.main_value), _amount(r.subs_value),
                 "—" if r.ratio is None else f"{r.ratio:+.2%}", f"{r.coverage:.1%}",
-                "超限 broken" if r.is_broken else "不明 ?" if r.ratio is None else "正常 fine",
+                _verdict(r.ratio, r.limit),
             )
             for r in balance_of(works, span_of(args, works.site))
         ]  # fmt: skip
+        losses = losses_of(works, span_of(args, works.site), args.interval) if args.interval else {}
+        by_interval = [
+            (
+                main, _local(start_ms, works.site), _amount(value),
+                "—" if np.isnan(ratio) else f"{ratio:+.2%}",
+                _verdict(None if np.isnan(ratio) else ratio, works.site.balance_limit),
+            )
+            for main, (r, ratios) in losses.items()
+            for start_ms, value, ratio in zip(
+                r.starts_ms.tolist(), r.values.tolist(), ratios.tolist(), strict=True
+            )
+        ]  # fmt: skip
     show("总分表平衡 / balance", "总表 main|分表 subs|总 main|分 subs|损耗 loss|完整率|判定", rows)
+    if args.interval:
+        show("逐时段 / by interval", "总表 main|起 from|总 main|损耗 loss|判定", by_interval)
     return 0
 
 
+def _verdict(ratio: float | None, limit: float) -> str:
+    if ratio is None:
+        return "不明 ?"
+    return "超限 broken" if abs(ratio) > limit else "正常 fine"
+
+
 def _amount(value: float | None) -> str:
-    return "—" if value is None else f"{value:,.2f}"
+    return "—" if value is None or np.isnan(value) else f"{value:,.2f}"
 
 
 def _period(args: argparse.Namespace) -> int:

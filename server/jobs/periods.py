@@ -6,12 +6,13 @@ from datetime import date
 from typing import Any
 
 from server.jobs.works import Works
-from server.metrics.balance import BalanceRow, balances
+from server.metrics.balance import BalanceRow, balances, loss_ratios, subs_of
 from server.metrics.catalogue import METRICS, compute
 from server.metrics.inputs import MetricInputs
 from server.periods import Interval, Step, month_interval, year_interval
 from server.rollup.combine import total
 from server.rollup.model import Rollup
+from server.series import Values
 from server.state.books import ChangeNote, Correction, Period
 
 SAME = 5e-7  # figures are whole ticks; a difference below one is none
@@ -70,6 +71,17 @@ def _rollups(works: Works, span: Interval) -> Mapping[str, Rollup]:
 def balance_of(works: Works, span: Interval) -> tuple[BalanceRow, ...]:
     """Give the balance of every fully sub-metered main over a span."""
     return balances(works.site, _rollups(works, span))
+
+
+def losses_of(works: Works, span: Interval, step: Step) -> dict[str, tuple[Rollup, Values]]:
+    """Give each fully sub-metered main's rollup, and its loss ratio interval by interval."""
+    site = works.site
+    mains = [m.id for m in site.meters if m.is_fully_sub_metered and subs_of(site, m.id)]
+    rollups = works.store.read_rollups(site, [m.id for m in site.meters], step, span)
+    return {
+        m: (rollups[m], loss_ratios(rollups[m], {s: rollups[s] for s in subs_of(site, m)}))
+        for m in mains
+    }
 
 
 def obstacles(works: Works, label: str, span: Interval, now_ms: int) -> list[Obstacle]:

@@ -13,11 +13,11 @@ def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Commit what is done inside, or roll it back; DeliveryError when the engine refuses."""
     try:
         db.execute("BEGIN")
+        end = "ROLLBACK"
         try:
             yield
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
+            end = "COMMIT"
+        finally:
+            db.execute(end)
     except duckdb.Error as error:
         raise DeliveryError(str(error).splitlines()[0], permanent=False) from error

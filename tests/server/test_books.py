@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contract.reading import PointId
 from server.app import open_works
 from server.cli import main
 from server.config import load_config
@@ -166,6 +167,23 @@ def test_a_month_out_of_balance_is_not_closed(run: Run, config: Path) -> None:
     closing = ("period", "close", "2026-03", "--reason", "月结", "--author", "王")
     assert "超过 5%" in run(*closing, code=1)
     assert "2026-03 已结账" in run(*closing, "--accept")
+
+
+def test_the_loss_of_every_interval_is_shown_and_unknown_is_not_zero(
+    run: Run, config: Path
+) -> None:
+    def lose(it: Works) -> None:
+        point = PointId("yard", "E2", "energy_import_kwh")
+        it.store.delete([point], Interval(at("2026-03-30T00:00"), END + DAY_MS))
+        it.state.books.touch("E2", at("2026-03-30T00:00"), END, "test")
+        roll(it)
+
+    span = ("--from", "2026-03-29", "--to", "2026-04-01", "--interval", "1d")
+    assert run("balance", *span).count("+10.00%") == 4  # the whole, and three days
+    with_works(config, lose)
+    by_day = run("balance", *span).partition("by interval")[2]
+    assert [d in by_day for d in ("2026-03-29", "2026-03-30", "2026-03-31")] == [True] * 3
+    assert by_day.count("—") == by_day.count("不明") == 2
 
 
 def test_a_closed_month_is_kept_and_a_late_change_opens_a_correction(
