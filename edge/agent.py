@@ -56,7 +56,7 @@ def buses_of(config: AgentConfig) -> list[Bus]:
         units = [unit_of(config, d) for d in config.devices_of(connection.id)]
         if units:
             driver = open_driver(connection)
-            out.append(Bus(connection.id, driver, units, config.interval_s * 1000))
+            out.append(Bus(connection.id, driver, units, round(config.interval_s * 1000)))
     return out
 
 

@@ -40,6 +40,22 @@ class PushConfig(_Strict):
     batch_bytes: Annotated[int, Field(ge=1000, le=20_000_000)] = 400_000
 
 
+class Intervals(_Strict):
+    """Seconds between two reads of a point, by its pace; each a multiple of the shortest."""
+
+    fast: Annotated[float, Field(ge=0.1, le=3600)]
+    normal: Annotated[float, Field(ge=0.1, le=3600)]
+    slow: Annotated[float, Field(ge=0.1, le=86_400)]
+
+
+class Rs485(_Strict):
+    """How a serial port turns its transceiver round, where the adapter does not do it itself."""
+
+    rts_on_send: bool = True
+    delay_before_ms: Annotated[float, Field(ge=0, le=100)] = 0
+    delay_after_ms: Annotated[float, Field(ge=0, le=100)] = 0
+
+
 class ModbusTcp(_Strict):
     """Modbus TCP (MBAP) to a meter or gateway."""
 
@@ -70,6 +86,8 @@ class ModbusRtu(_Strict):
     parity: Literal["N", "E", "O"] = "N"
     stopbits: Literal[1, 2] = 1
     timeout_s: Timeout = 1.0
+    gap_ms: Annotated[float, Field(ge=0, le=1000)] = 0  # silence beyond t3.5
+    rs485: Rs485 | None = None
 
 
 class OpcUa(_Strict):
@@ -94,6 +112,7 @@ class DeviceConfig(_Strict):
     unit: Annotated[int, Field(ge=1, le=247)] = 1
     ct_ratio: Annotated[float, _RATIO] = 1
     pt_ratio: Annotated[float, _RATIO] = 1
+    priority: Literal["high", "normal", "low"] = "normal"
     points: tuple[str, ...] | None = None  # measurands to read; all when not given
 
     @field_validator("profile")
@@ -110,7 +129,8 @@ class AgentConfig(_Strict):
 
     site: Name
     agent: Name
-    interval_s: Annotated[int, Field(ge=1, le=3600)] = 60
+    interval_s: Annotated[float, Field(ge=0.1, le=3600)] = 60
+    intervals: Intervals | None = None  # instead of interval_s
     outbox: OutboxConfig
     push: PushConfig
     connections: Annotated[tuple[Connection, ...], Field(min_length=1)]

@@ -20,6 +20,7 @@ from pymodbus.pdu import ModbusPDU
 
 from contract.errors import DeviceError
 from contract.reading import Reason
+from edge.drivers.protocol import LinkStats
 from edge.plan import RawBlock, ReadBlock
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # its errors are ours to report
@@ -102,13 +103,16 @@ class ModbusDriver:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.stats = LinkStats()
         self._client: ModbusBaseClient | None = None
         self._dirty = False
         self._quiet_since_s = 0.0
         self._reopen_s = REOPEN_FIRST_S
         self._reopen_at_s = 0.0
 
-    async def read(self, unit: int, block: ReadBlock, pause_s: float = 0.0) -> RawBlock:
+    async def read(
+        self, unit: int, block: ReadBlock, pause_s: float = 0.0, timeout_s: float | None = None
+    ) -> RawBlock:
         """Read one block of registers; DeviceError with the reason when that fails."""
         await self._make_clean()
         client = await self._connected()

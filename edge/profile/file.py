@@ -32,6 +32,7 @@ class PointFile(_Strict):
     unit: str
     basis: m.Basis = m.Basis.DIRECT
     node: str | None = None
+    pace: m.Pace = m.Pace.NORMAL
     sentinels: tuple[int, ...] = ()
 
     @field_validator("measurand")
@@ -61,6 +62,7 @@ class PointFile(_Strict):
             unit=self.unit,
             basis=self.basis,
             node=self.node or "",
+            pace=self.pace,
             sentinels=self.sentinels,
         )
 

@@ -23,6 +23,14 @@ class Basis(StrEnum):
     DIRECT = "direct"  # no transformer, or none that matters
 
 
+class Pace(StrEnum):
+    """How often a point is read; the seconds stand in agent.yaml."""
+
+    FAST = "fast"  # what demand and waste are seen by
+    NORMAL = "normal"  # counters and what goes with them
+    SLOW = "slow"  # what hardly changes: ratios, temperatures of rooms, settings
+
+
 WORDS_OF_TYPE: Mapping[str, int] = {
     "u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2, "u64": 4, "s64": 4, "f64": 4,
 }  # fmt: skip
@@ -60,6 +68,7 @@ class PointSpec:
     unit: str = "1"
     basis: Basis = Basis.DIRECT
     node: str = ""
+    pace: Pace = Pace.NORMAL
     sentinels: tuple[int, ...] = ()  # raw words, as one big number, that mean "not available"
 
     @property

@@ -8,6 +8,7 @@ from contract.clock import SystemClock
 from contract.errors import DeviceError
 from contract.reading import Reason
 from edge.decode import Source
+from edge.drivers.protocol import LinkStats
 from edge.outbox import Bounds, Outbox
 from edge.plan import RawBlock, ReadBlock
 from edge.poller import Bus, Unit, run_bus
@@ -21,8 +22,11 @@ class ScriptedDriver:
 
     def __init__(self, silent: set[int]) -> None:
         self.silent, self.asked = silent, dict.fromkeys(range(1, 5), 0)
+        self.stats = LinkStats()
 
-    async def read(self, unit: int, block: ReadBlock, pause_s: float = 0.0) -> RawBlock:
+    async def read(
+        self, unit: int, block: ReadBlock, pause_s: float = 0.0, timeout_s: float | None = None
+    ) -> RawBlock:
         self.asked[unit] += 1
         if unit in self.silent:
             raise DeviceError(Reason.TIMEOUT)

@@ -1,4 +1,4 @@
-"""Decode: RawBlock → readings in canonical units, bad ones too, with a reason.  Pure."""
+"""Values: registers → readings in canonical units, bad ones too, with a reason.  Pure."""
 
 import math
 import struct

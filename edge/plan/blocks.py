@@ -1,4 +1,4 @@
-"""Plan: points and limits → the fewest reads a device stands.  Pure.
+"""Blocks: points and limits → the fewest reads a device stands.  Pure.
 
 Blocks are grown in address order.  Two neighbours share a block when the registers between them
 are no more than `max_gap` and the block stays within `max_registers`; a value is never torn.

@@ -1,0 +1,1 @@
+"""Budget: what a bus can carry, computed before it is used.  Pure."""
