@@ -106,6 +106,7 @@ class ReadLimits:
     pause_ms: int = 0
     timeout_ms: int = 1000
     even: bool = False  # addresses and counts must be even
+    stops: tuple[int, ...] = ()  # a read may end before such an address or begin at it, not cross
 
 
 @dataclass(frozen=True, slots=True)
