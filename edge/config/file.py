@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from contract.errors import ConfigError, Problem, problems_from
 from edge.config.model import AgentConfig
+from edge.config.words import worded
 
 _Finding = tuple[str, str, str, str]  # key, expected, got, fix
 _DEFAULT_PORTS = {"modbus-tcp": 502}
@@ -23,7 +24,7 @@ def load_config(path: Path, profiles: Collection[str] = ()) -> AgentConfig:
     try:
         config = AgentConfig.model_validate(raw, context={"profiles": profiles})
     except ValidationError as error:
-        found = problems_from(str(path), [_placed(dict(e)) for e in error.errors()])
+        found = problems_from(str(path), [worded(dict(e)) for e in error.errors()])
         raise ConfigError([*found, *problems]) from error
     config = _resolved(config, path.parent)
     problems += [Problem(str(path), *finding) for finding in _missing_files(config)]
@@ -48,7 +49,9 @@ class _Loader(yaml.SafeLoader):
 def _read(path: Path) -> dict[str, Any]:
     file = str(path)
     try:
-        content = _Loader(path.read_text("utf-8-sig")).get_single_data()
+        loader = _Loader(path.read_text("utf-8-sig"))
+        loader.name = path.name  # what its messages call the file
+        content = loader.get_single_data()
     except OSError as error:
         got = str(error.strerror)
         raise ConfigError(
@@ -64,13 +67,6 @@ def _read(path: Path) -> dict[str, Any]:
         got = type(content).__name__
         raise ConfigError([Problem(file, "(whole file)", "a mapping", got, "see the example")])
     return content
-
-
-def _placed(error: dict[str, Any]) -> dict[str, Any]:
-    """Take the driver's name out of the place of an error: the file has no such key."""
-    loc = error["loc"]
-    tagged = loc[:1] == ("connections",) and len(loc) > 3
-    return {**error, "loc": (*loc[:2], *loc[3:]) if tagged else loc}
 
 
 def _rows(raw: Mapping[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
@@ -89,7 +85,7 @@ def _cross_checks(raw: Mapping[str, Any]) -> Iterator[_Finding]:
             yield f"{key}.{indices[-1]}.id", "each id once", got, "rename one"
     known = sorted({str(c.get("id")) for _, c in connections})
     for i, device in devices:
-        if "connection" in device and str(device["connection"]) not in known:
+        if known and "connection" in device and str(device["connection"]) not in known:
             got = repr(device["connection"])
             yield f"devices.{i}.connection", f"one of {', '.join(known)}", got, "correct it"
     yield from _shared_units(connections, devices)

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from edge.config.ports import stable_port
+from edge.config.words import nearest
 
 TICKS_A_SECOND = 10  # intervals are whole tenths of a second
 
@@ -173,7 +174,8 @@ class DeviceConfig(_Strict):
     def _known(cls, value: str, info: ValidationInfo) -> str:
         known: Collection[str] = (info.context or {}).get("profiles", ())
         if known and value not in known:
-            raise ValueError(f"a shipped profile; fix: use one of {', '.join(sorted(known))}")
+            near = nearest(value, known)
+            raise ValueError(f"a shipped profile; fix: {near}compound-edge profiles lists them")
         return value
 
 

@@ -107,8 +107,8 @@ def fingerprint(blocks: Iterable[ReadBlock]) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
-def _place(point: PointSpec) -> tuple[int, int, int]:
-    return point.function, point.address, point.end
+def _place(point: PointSpec) -> tuple[int, int, int, str]:
+    return point.function, point.address, point.end, point.measurand
 
 
 def _walls(exist: Sequence[PointSpec], limits: ReadLimits, holes: Iterable[int]) -> list[_Wall]:
@@ -126,22 +126,30 @@ def _fewest(
     points: Sequence[PointSpec], walls: Sequence[_Wall], limits: ReadLimits, cost: float
 ) -> list[ReadBlock]:
     """Give the best blocks for points of one function in address order."""
-    windows = [_window(p, even=limits.even) for p in points]
-    best = [(0.0, 0)] * (len(points) + 1)  # what points[i:] cost, and where the next block begins
-    for i in range(len(points) - 1, -1, -1):
-        start, end = windows[i]
-        reach = min([start + limits.max_registers, *(b - 1 for a, b in walls if a >= start)])
-        best[i] = cost + end - start + best[i + 1][0], i + 1
-        for j in range(i + 1, len(points)):
+    reach = {p: _reach(_window(p, even=limits.even)[0], walls, limits) for p in points}
+    # a point that is itself more than a block may be has to be asked for, but by itself
+    alone = [p for p in points if _window(p, even=limits.even)[1] > reach[p]]
+    free = [p for p in points if p not in alone]
+    windows = [_window(p, even=limits.even) for p in free]
+    best = [(0.0, 0)] * (len(free) + 1)  # what free[i:] costs, and where the next block begins
+    for i in range(len(free) - 1, -1, -1):
+        start, end, choices = windows[i][0], 0, []
+        for j in range(i, len(free)):
             end = max(end, windows[j][1])
-            if end > reach:
+            if end > reach[free[i]]:
                 break
-            best[i] = min(best[i], (cost + end - start + best[j + 1][0], j + 1), key=_longest)
-    blocks, i = [], 0
-    while i < len(points):
-        blocks.append(_block(points[i : best[i][1]], even=limits.even))
+            choices.append((cost + end - start + best[j + 1][0], j + 1))
+        best[i] = min(choices, key=_longest)
+    groups, i = [[p] for p in alone], 0
+    while i < len(free):
+        groups.append(free[i : best[i][1]])
         i = best[i][1]
-    return blocks
+    return [_block(g, even=limits.even) for g in sorted(groups, key=lambda g: _place(g[0]))]
+
+
+def _reach(start: int, walls: Iterable[_Wall], limits: ReadLimits) -> int:
+    """Give the address that no block from `start` on may go beyond."""
+    return min([start + limits.max_registers, *(b - 1 for a, b in walls if a >= start)])
 
 
 def _longest(choice: tuple[float, int]) -> tuple[float, int]:
