@@ -55,6 +55,7 @@ def _raw(
 ) -> Fraction:
     """Take back, step by step and exactly, what a device does to its raw number."""
     shown = Fraction(value)
+    ct, pt = auxiliary.get(point.ct, ct), auxiliary.get(point.pt, pt)
     if point.basis is Basis.SECONDARY:
         if point.canonical_unit == "V":
             shown /= Fraction(pt)
