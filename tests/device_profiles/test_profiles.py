@@ -146,3 +146,65 @@ def test_overlapping_registers_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="eastron/sdm630"):
         find_profile("nobody/nothing")
+
+
+def wrong(tmp_path: Path, ref: str, **changes: object) -> str:
+    """Give everything that is said about a shipped profile with changed keys (`points.0.type`)."""
+    text = yaml.safe_load((FOLDER / f"{ref}.yaml").read_text("utf-8"))
+    for dotted, value in changes.items():
+        *folders, key = (int(k) if k.isdigit() else k for k in dotted.split("__"))
+        place = text
+        for folder in folders:
+            place = place[folder]
+        place[key] = value
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump(text), "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_profile(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"points__1__exponent": "nothing"}, "one of auxiliary"),
+        ({"points__0__scale": 0}, "above 0"),
+        ({"points__0__scale": "a lot"}, "a number or a fraction"),
+        ({"points__0__half": "hi"}, "half only with u8"),
+        ({"points__0__mask": 3}, "mask only with an unsigned type"),
+        ({"points__3__mask": 0x1_0000}, "a mask that fits u16"),
+        ({"points__0__wrap": 100}, "wrap only on a counter"),
+        ({"points__0__ct": "totalizer_unit"}, "basis: secondary"),
+        ({"points__1__type": "u32"}, "either type or parts"),
+        ({"auxiliary__0__name": "flow_m3_per_h"}, "no measurand"),
+        ({"auxiliary__0__name": "unheard_of"}, "scaled by"),
+        ({"points__2__address": 9}, "do not overlap"),
+        ({"points__0__parts": [{"at": 0, "type": "u16", "role": "sign"}]}, "either type or parts"),
+        ({"points__1__parts": [{"at": 0, "type": "u16", "role": "sign"}]}, "holds the number"),
+        ({"points__3__address": 0xFFFF, "points__3__type": "u32"}, "by 0xFFFF"),
+    ],
+)
+def test_a_coding_that_cannot_be_is_refused(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    assert said in wrong(tmp_path, "generic/tuf-2000m", **changes)
+
+
+def test_two_values_may_share_a_word_bit_by_bit(tmp_path: Path) -> None:
+    text = yaml.safe_load((FOLDER / "generic/xy-md02.yaml").read_text("utf-8"))
+    text["points"] = [
+        {"measurand": "temperature_c", "function": 3, "address": 7, "type": "s8", "half": "hi",
+         "unit": "degC"},
+        {"measurand": "humidity_percent", "function": 3, "address": 7, "type": "u8", "half": "lo",
+         "unit": "%"},
+    ]  # fmt: skip
+    text["examples"] = []
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump(text), "utf-8")
+    profile = load_profile(path)
+    (block,) = plan(profile.points, profile.limits)
+    readings = decode(RawBlock(block, (0xFB37,)), Source("s", "d"), 0)
+    assert [r.value for r in readings] == [-5.0, 55.0]
+    assert "do not overlap" in wrong(
+        tmp_path, "generic/xy-md02", points=[{**p, "half": "hi"} for p in text["points"]]
+    )
