@@ -28,6 +28,7 @@ DRAIN = 1.5  # waits, from the last byte asked, after which a silent unit leaves
 TORN_S = 0.05  # silence inside an answer after which no more of it comes (USB adapters: 16 ms)
 NEVER_QUIET_S = 1.0
 CHUNK = 512
+BUFFERED = 16  # characters that may be on their way through a UART's buffer
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 _TAKEN = {errno.EAGAIN, errno.EBUSY}
 _now = time.monotonic
@@ -148,8 +149,10 @@ class SerialLine:
                 missing = rtu_due(frame, count) - len(frame)
                 if missing <= 0:
                     return frame
-                _sleep_until(min(now_s + missing * self.wire.character_s, deadline_s))
-                continue
+                if missing > BUFFERED:
+                    rest_s = (missing - BUFFERED) * self.wire.character_s
+                    _sleep_until(min(now_s + rest_s, deadline_s))
+                    continue
             left_s = deadline_s - now_s
             if frame:
                 left_s = min(left_s, self._quiet_at_s + TORN_S - now_s)
