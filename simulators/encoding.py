@@ -67,7 +67,8 @@ def _raw(
         shown /= Fraction(auxiliary[point.scale_by])
     if point.exponent:
         shown /= Fraction(10) ** int(auxiliary[point.exponent])
-    shown -= point.offset_canonical
+    if point.offset:
+        shown -= point.offset_canonical
     return shown / point.factor
 
 
