@@ -26,13 +26,13 @@ MASTER = "master"
 class Said:
     """What a slave says after a request, and when: seconds after the request's last bit.
 
-    within_s: said no later than this, else not at all (a busy machine may be late itself)
+    latest_s: not said at all after this instant (monotonic): a busy machine may be late itself
     """
 
     after_s: float
     frame: bytes
     who: str = "slave"
-    within_s: float = float("inf")
+    latest_s: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class LineModel:
     _far: int = -1
     _asked: bytes = b""
     _asked_at_s: float = 0.0
-    _waiting: list[tuple[float, float, Said]] = field(default_factory=list)
+    _waiting: list[tuple[float, Said]] = field(default_factory=list)
     _speaking: _Speaking | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -112,7 +112,7 @@ class LineModel:
         speaking = self._speaking
         if speaking is not None:
             return self._piece_at_s(speaking)
-        return min((due_s for due_s, _, _ in self._waiting), default=now_s + IDLE_S)
+        return min((due_s for due_s, _ in self._waiting), default=now_s + IDLE_S)
 
     def _piece_at_s(self, speaking: _Speaking) -> float:
         sent = min(speaking.sent + PIECE, len(speaking.said.frame))
@@ -132,15 +132,15 @@ class LineModel:
             self._speaking.is_spoiled = True  # and nobody could hear the request
             return
         for said in self.respond(frame):
-            self._waiting.append((end_s + said.after_s, end_s + said.within_s, said))
+            self._waiting.append((end_s + said.after_s, said))
         self._waiting.sort(key=lambda w: w[0])
 
     def _speak(self, now_s: float) -> None:
         """Say what is due by now, one frame after the other."""
         while self._speaking is not None or (self._waiting and self._waiting[0][0] <= now_s):
             if self._speaking is None:
-                _, latest_s, said = self._waiting.pop(0)
-                if now_s <= latest_s:
+                _, said = self._waiting.pop(0)
+                if time.monotonic() <= said.latest_s:
                     self._speaking = _Speaking(said, now_s)
                 continue
             if self.character_s == 0:

@@ -37,11 +37,13 @@ class Link(Protocol):
 
     is_guarded: no transaction id on the wire, so a late answer must be kept away by time
     timeout_s:  the longest any device of this link may take to answer
+    floor_s:    the least that a device is waited for, however quick it has been
     """
 
     stats: LinkStats
     is_guarded: bool
     timeout_s: float
+    floor_s: float
 
     @property
     def took_s(self) -> float:

@@ -26,9 +26,7 @@ from edge.plan import RawBlock, ReadBlock
 __all__ = ["ModbusDriver", "rtu_link", "rtu_over_tcp_link", "silence_s", "tcp_link"]
 
 REOPEN_FIRST_S, REOPEN_MAX_S = 0.2, 30.0
-FLOOR_S = 0.03
-FLOOR_BEHIND_GATEWAY_S = 0.1  # there a false timeout costs a new connection
-LATEST = 3.0  # ceilings after which an unanswered question of an RTU unit is forgotten
+LATEST = 3.0  # ceilings, beyond the wait itself, in which an RTU unit may still answer late
 
 
 def tcp_link(host: str, port: int, timeout_s: float) -> TcpLink:
@@ -60,8 +58,7 @@ class ModbusDriver:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.stats = link.stats
-        behind = isinstance(link, RtuOverTcpLink)
-        self._patience = Patience(FLOOR_BEHIND_GATEWAY_S if behind else FLOOR_S)
+        self._patience = Patience(link.floor_s)
         self._one_at_a_time = asyncio.Lock()
         self._forgotten_at_s: dict[int, float] = {}  # when a guarded unit may be asked again
         self._reopen_s = 0.0
@@ -97,7 +94,10 @@ class ModbusDriver:
     ) -> Answer:
         link, now = self.link, asyncio.get_running_loop().time
         if self._forgotten_at_s and unit in self._forgotten_at_s:
-            await asyncio.sleep(self._forgotten_at_s.pop(unit) - now())
+            late_s = max(self._forgotten_at_s[unit] - now(), 0.0)
+            self.stats.lost_s += late_s
+            await asyncio.sleep(late_s)
+            del self._forgotten_at_s[unit]
         if not link.is_open:
             refused = await self._opened()
             if refused is not None:
@@ -105,20 +105,20 @@ class ModbusDriver:
         wire_s = link.answer_wire_s(block.count)
         wait_s = self._patience.wait_s(unit, ceiling_s, wire_s)
         self.stats.requests += 1
-        began_s = now()
+        began_s, lost_s = now(), self.stats.lost_s
         try:
             answer = await link.exchange(unit, block, pause_s, wait_s, again=again)
         except asyncio.CancelledError:
             if link.is_guarded:
-                self._forgotten_at_s[unit] = now() + LATEST * ceiling_s
+                self._forgotten_at_s[unit] = now() + LATEST * max(ceiling_s, wait_s)
             raise
-        spent_s = now() - began_s
+        spent_s = now() - began_s - (self.stats.lost_s - lost_s)  # without a drain
         if isinstance(answer, tuple):
             self._count_heard(unit, spent_s, wire_s)
         else:
             self._count_failure(unit, answer, spent_s)
             if link.is_guarded and answer.kind in {Kind.SILENT, Kind.FOREIGN}:
-                self._forgotten_at_s[unit] = began_s + LATEST * max(ceiling_s, wait_s)
+                self._forgotten_at_s[unit] = now() + LATEST * max(ceiling_s, wait_s)
         return answer
 
     def _count_heard(self, unit: int, spent_s: float, wire_s: float) -> None:

@@ -21,6 +21,7 @@ class RtuOverTcpLink:
     """A serial server in transparent mode."""
 
     is_guarded = True
+    floor_s = 0.1  # a false timeout costs a new connection
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self.host, self.port, self.timeout_s = host, port, timeout_s
@@ -42,7 +43,10 @@ class RtuOverTcpLink:
     async def open(self) -> None:
         """Connect, once no late answer is under way; DeviceError(REFUSED) says why that fails."""
         await self.close()
-        await asyncio.sleep(self._clean_at_s - asyncio.get_running_loop().time())
+        drain_s = self._clean_at_s - asyncio.get_running_loop().time()
+        if drain_s > 0:
+            self.stats.lost_s += drain_s
+            await asyncio.sleep(drain_s)
         self._stream = await connect(
             lambda: RtuStream(self.stats), self.host, self.port, self.timeout_s
         )

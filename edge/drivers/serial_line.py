@@ -40,6 +40,7 @@ class SerialLine:
     def __init__(self, device: str, wire: Wire, rs485: Rs485 | None = None) -> None:
         self.wire = wire
         self.took_s = 0.0
+        self.drained_s = 0.0  # what the newest exchange waited for late answers
         self._device, self._rs485 = device, rs485
         self._port: serial.Serial | None = None
         self._fd = -1
@@ -127,6 +128,7 @@ class SerialLine:
         """Wait until the line has been silent long enough; read away what comes meanwhile."""
         gap_s = max(self.wire.silence_s, self.wire.gap_s, pause_s)
         due_s = max(self._quiet_at_s + gap_s, self._clean_at_s)
+        self.drained_s = max(0.0, self._clean_at_s - max(self._quiet_at_s + gap_s, _now()))
         give_up_s = max(_now(), due_s) + NEVER_QUIET_S
         _sleep_until(due_s)
         while self._read():

@@ -16,6 +16,7 @@ class SerialLink:
     """A serial port.  A cancelled read ends in the thread, before the next one begins."""
 
     is_guarded = True
+    floor_s = 0.03
 
     def __init__(
         self, device: str, wire: Wire, timeout_s: float, rs485: Rs485 | None = None
@@ -51,7 +52,11 @@ class SerialLink:
     ) -> Answer:
         """Ask once, in the line's thread."""
         loop, line = asyncio.get_running_loop(), self._line
-        return await loop.run_in_executor(self._thread, line.exchange, unit, block, pause_s, wait_s)
+        answer = await loop.run_in_executor(
+            self._thread, line.exchange, unit, block, pause_s, wait_s
+        )
+        self.stats.lost_s += line.drained_s
+        return answer
 
     async def close(self) -> None:
         """Close the port and end the thread."""

@@ -30,6 +30,8 @@ class Stream(asyncio.Protocol):
 
     async def ask(self, frame: bytes, wait_s: float) -> Answer:
         """Send a frame and give what `settle` is told, or what `overdue` says after `wait_s`."""
+        if not self.is_open:
+            return lost("the connection is closed")
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._answer = answer
         self._wait_s = wait_s

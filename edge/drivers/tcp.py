@@ -21,6 +21,7 @@ class TcpLink:
     """A Modbus TCP device or gateway."""
 
     is_guarded = False
+    floor_s = 0.03
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self.host, self.port, self.timeout_s = host, port, timeout_s

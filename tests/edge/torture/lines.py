@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 from contract.errors import DeviceError
 from contract.reading import Reason
+from edge.drivers.link import Answer
 from edge.drivers.modbus import ModbusDriver
 from edge.plan import ReadBlock
 from simulators.line_model import Said
@@ -50,17 +52,14 @@ class Server:
             while True:
                 request = await reader.readexactly(self._head + 6 + (2 if not self._head else 0))
                 for said in self._slaves.answers(request[self._head :], request[:2]):
-                    if said.after_s:
-                        self._loop.call_later(said.after_s, self._say, said, self._loop.time())
-                    else:
-                        writer.write(said.frame)
+                    self._loop.call_later(said.after_s, self._say, said)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
         except asyncio.CancelledError:
             writer.close()
 
-    def _say(self, said: Said, asked_s: float) -> None:
-        if self._writer is not None and self._loop.time() - asked_s <= said.within_s:
+    def _say(self, said: Said) -> None:
+        if self._writer is not None and time.monotonic() <= said.latest_s:
             self._writer.write(said.frame)
 
 
@@ -78,7 +77,18 @@ async def served(slaves: Slaves, *, with_mbap: bool) -> AsyncIterator[int]:
 Read = Callable[[int, ReadBlock], Awaitable[tuple[int, ...]]]
 
 
-def reader_of(driver: ModbusDriver) -> Read:
+def reader_of(driver: ModbusDriver, slaves: Slaves) -> Read:
+    """Give the driver's read; the slaves are told when each question was begun."""
+    exchange = driver.link.exchange
+
+    async def watched(
+        unit: int, block: ReadBlock, pause_s: float, wait_s: float, *, again: bool
+    ) -> Answer:
+        slaves.asked_at_s[block.address] = time.monotonic()
+        return await exchange(unit, block, pause_s, wait_s, again=again)
+
+    driver.link.exchange = watched  # type: ignore[method-assign] # only to look on
+
     async def read(unit: int, block: ReadBlock) -> tuple[int, ...]:
         return (await driver.read(unit, block)).words
 
@@ -91,7 +101,7 @@ async def tortured(read: Read, slaves: Slaves, reads: int, seed: int) -> Score:
     score = Score()
     for moment in range(1, reads + 1):
         unit, function = rng.choice(UNITS), rng.choice((3, 4))
-        block = ReadBlock(function, rng.randrange(1000), rng.choice((2, 4, 4, 10, 40)), ())
+        block = ReadBlock(function, moment * 7 % 60_000, rng.choice((2, 4, 4, 10, 40)), ())
         slaves.moment = moment
         slaves.done.clear()
         try:

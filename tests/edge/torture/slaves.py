@@ -2,14 +2,16 @@
 
 import random
 import struct
+import time
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 
 from simulators.line_model import Said
 
 UNITS = (1, 2, 3, 4, 5)
-LATEST = 2.5  # ceilings: no answer comes later than this (the driver's promise ends at 3)
+LATEST = 2.5  # ceilings: no answer comes later after its question (the driver allows for 4)
 
 
 class Fault(Enum):
@@ -61,11 +63,16 @@ Frame = Callable[[bytes, bytes], bytes]
 
 
 class Slaves:
-    """All slaves of one line.  `moment` is set before each read; `done` lists its faults."""
+    """All slaves of one line.
+
+    moment, done: set before each read; the faults done since
+    asked_at_s:   when the driver began to ask for an address (a busy machine delays requests)
+    """
 
     def __init__(self, seed: int, frame: Frame, ceiling_s: float) -> None:
         self.moment = 0
         self.done: set[Fault] = set()
+        self.asked_at_s: dict[int, float] = {}
         self._rng = random.Random(seed)
         self._frame, self._ceiling_s = frame, ceiling_s
 
@@ -73,9 +80,10 @@ class Slaves:
         """Answer a request (unit to count) with whatever the seed says."""
         unit, function, address, count = struct.unpack(">BBHH", request[:6])
         rng = self._rng
+        latest_s = self.asked_at_s.get(address, time.monotonic()) + LATEST * self._ceiling_s
         right = self._answer(transaction, unit, function, address, count)
         if rng.random() > sum(PERCENT.values()) / 100:
-            return [Said(0, right)]
+            return [Said(0, right, latest_s=latest_s)]
         (fault,) = rng.choices(list(PERCENT), list(PERCENT.values()))
         self.done.add(fault)
         said = Said(0, right)
@@ -86,7 +94,7 @@ class Slaves:
                 said = Said(rng.uniform(0.1, 0.7) * self._ceiling_s, right)
             case Fault.LATE:
                 after_s = rng.uniform(1.05, 0.9 * LATEST) * self._ceiling_s
-                said = Said(after_s, right, within_s=LATEST * self._ceiling_s)
+                said = Said(after_s, right)
             case Fault.CROSSED:
                 other = rng.choice([u for u in UNITS if u != unit])
                 size = max(count + rng.choice([0, 0, 1, -1, 5]), 1)
@@ -99,7 +107,7 @@ class Slaves:
                 said = Said(0, self._frame(body, transaction))
             case _:
                 said = Said(0, self._spoiled(fault, right))
-        return [said]
+        return [replace(said, latest_s=latest_s)]
 
     def _answer(self, transaction: bytes, unit: int, function: int, at: int, count: int) -> bytes:
         words = content(unit, function, at, count, self.moment)

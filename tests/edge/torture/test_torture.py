@@ -32,7 +32,7 @@ async def over_tcp(reads: int, seed: int) -> Score:
     slaves = Slaves(seed, mbap, CEILING_S)
     async with served(slaves, with_mbap=True) as port:
         driver = ModbusDriver(tcp_link("127.0.0.1", port, CEILING_S))
-        score = await tortured(reader_of(driver), slaves, reads, seed)
+        score = await tortured(reader_of(driver, slaves), slaves, reads, seed)
         await driver.close()
     return score
 
@@ -41,7 +41,7 @@ async def rtu_over_tcp(reads: int, seed: int) -> Score:
     slaves = Slaves(seed, rtu, CEILING_S)
     async with served(slaves, with_mbap=False) as port:
         driver = ModbusDriver(rtu_over_tcp_link("127.0.0.1", port, CEILING_S))
-        score = await tortured(reader_of(driver), slaves, reads, seed)
+        score = await tortured(reader_of(driver, slaves), slaves, reads, seed)
         await driver.close()
     return score
 
@@ -50,7 +50,7 @@ async def serial_rtu(reads: int, seed: int) -> Score:
     slaves = Slaves(seed, rtu, CEILING_S)
     with LineModel(slaves.answers) as line:
         driver = ModbusDriver(rtu_link(line.path, BAUD, "N", 1, CEILING_S))
-        score = await tortured(reader_of(driver), slaves, reads, seed)
+        score = await tortured(reader_of(driver, slaves), slaves, reads, seed)
         await driver.close()
     return score
 
