@@ -24,7 +24,7 @@ from edge.commission.solve import (
 )
 from edge.commission.sweep import joined
 from edge.decode import raw_number
-from edge.profile.file import PointFile
+from edge.profile import load_profile
 from edge.profile.model import WORDS_OF_TYPE
 from tests.edge.commission.lines import meter, raw_device, swapped, tcp_devices
 
@@ -126,13 +126,15 @@ def test_what_cannot_be_read_is_refused(text: str) -> None:
     assert shown is None or text == "٣V"
 
 
-def test_the_line_for_the_profile_is_a_point_of_a_profile() -> None:
-    import yaml
-
+def test_the_line_for_the_profile_is_a_point_of_a_profile(tmp_path: Path) -> None:
     c = Candidate(3, 0x2006, "f32", "CDAB", -1, 230.2, "CT")
-    (point,) = yaml.safe_load(point_line(c, Shown(230.2, 0.1, "V", "voltage_l1_v")))
-    spec = PointFile.model_validate(point).spec()
-    assert (spec.address, spec.order, float(spec.scale), spec.basis) == (
+    line = point_line(c, Shown(230.2, 0.1, "V", "voltage_l1_v"))
+    head = "{maker: m, model: x, title: t, protocol: modbus, evidence: manual"
+    (tmp_path / "x.yaml").write_text(
+        f"{head}, sources: [{{document: d}}], points: [{line.removeprefix('- ')}]}}", "utf-8"
+    )
+    point = load_profile(tmp_path / "x.yaml").point("voltage_l1_v")
+    assert (point.address, point.order, float(point.scale), point.basis) == (
         0x2006, "CDAB", 0.1, "secondary",
     )  # fmt: skip
 
