@@ -48,7 +48,10 @@ def _point_rows(profile: DeviceProfile) -> list[dict[str, object]]:
             "measurand": p.measurand,
             "function": p.function or None,
             "address": p.address if p.function else None,
+            "words": p.words or None,
             "type": p.type or None,
+            "parts": [f"{x.role} {x.type} {x.order} +{x.at} x{x.scale}" for x in p.parts],
+            "mask": p.mask or None,
             "word_order": None
             if not p.type
             else "big"
@@ -61,7 +64,11 @@ def _point_rows(profile: DeviceProfile) -> list[dict[str, object]]:
             else "little",
             "scale_to_canonical": p.scale_to_canonical,
             "unit": p.canonical_unit,
+            "offset_canonical": float(p.offset_canonical),
             "basis": p.basis.value,
+            "pace": p.pace.value,
+            "needs": list(p.needs),
+            "wrap": None if p.wrap is None else float(p.wrap),
             "node": p.node or None,
         }
         for p in profile.points

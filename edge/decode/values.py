@@ -2,94 +2,148 @@
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import ge, le
 
 from contract.errors import DeviceError
-from contract.measurand import MEASURANDS
-from contract.reading import PointId, Reading, Reason
+from contract.line import Template, encode_columns
+from contract.reading import PointId, Reading, Reason, good_reading
+from edge.decode.forms import Form, Number, Source, byte_places, form_of, usable
 from edge.plan import RawBlock, ReadBlock
-from edge.profile import Basis, PointSpec
+from edge.profile import Part
 
-_FORMATS = {
-    "u16": "H", "s16": "h", "u32": "I", "s32": "i",
-    "f32": "f", "u64": "Q", "s64": "q", "f64": "d",
-}  # fmt: skip
-_ONE = Fraction(1)
+_NOTHING: Mapping[str, Fraction] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Whose registers these are: the tags, and the ratios of its instrument transformers."""
+@dataclass(slots=True)
+class Columns:
+    """A decoded block, column by column; a value with a bad reason in `doubts` does not count."""
 
-    site: str
-    device: str
-    ct_ratio: Fraction = _ONE
-    pt_ratio: Fraction = _ONE
-
-    def ratio(self, point: PointSpec) -> Fraction:
-        """Give what a secondary value is multiplied by: V × PT, A × CT, power and energy × both."""
-        if point.basis is not Basis.SECONDARY:
-            return _ONE
-        unit = point.canonical_unit
-        return {"V": self.pt_ratio, "A": self.ct_ratio}.get(unit, self.ct_ratio * self.pt_ratio)
+    points: tuple[PointId, ...]
+    names: tuple[str, ...]  # measurands
+    template: Template
+    values: list[float]
+    doubts: dict[int, Reason]  # by index; the others are good
+    lag_s: float
 
 
-def decode(raw: RawBlock, source: Source, time_ms: int, lag_s: float = 0.0) -> list[Reading]:
-    """Give one reading for each point of the block; a value that cannot stand has a reason."""
-    out = []
-    for i, point in enumerate(raw.block.points):
-        number, reason = _raw_number(raw, i, point)
-        value = None if number is None else _scaled(number, point, source)
-        if value is not None:
-            reason = _judge(point, value)
-        kept = None if reason.is_bad else value
-        out.append(Reading(_id(source, point), time_ms, kept, reason, lag_s))
+def decode(
+    raw: RawBlock,
+    source: Source,
+    time_ms: int,
+    lag_s: float = 0.0,
+    aux: Mapping[str, Fraction] | None = None,
+) -> list[Reading]:
+    """Give one reading for each point of the block; a value that cannot stand has a reason.
+
+    `aux` holds the last known values of the device's auxiliary points (see `auxiliary`); those in
+    the block itself go before them.  A point scaled by one that is not known says RATIO_UNKNOWN.
+    """
+    columns = decode_columns(raw, source, lag_s, aux)
+    ids = columns.points
+    out = [good_reading(p, time_ms, v, lag_s) for p, v in zip(ids, columns.values, strict=True)]
+    for i, reason in columns.doubts.items():
+        out[i] = Reading(ids[i], time_ms, None, reason, lag_s)
     return out
+
+
+def decode_columns(
+    raw: RawBlock, source: Source, lag_s: float = 0.0, aux: Mapping[str, Fraction] | None = None
+) -> Columns:
+    """Give the block's values without an object for each: what `decode` gives, in columns."""
+    form = form_of(raw.block, source)
+    numbers, absent = form.numbers(raw)
+    known = aux or _NOTHING
+    if form.hidden and form.needs:
+        known = {**known, **_own(form, numbers, absent)}
+    factors = form.factors_with(known) if form.needs or not form.factors else form.factors
+    if form.takes or form.needs:
+        # a part of ten to some power is a fraction until here
+        pairs = zip(numbers, factors, strict=False)
+        values = [float((n * a + b) / d) for n, (a, b, d) in pairs]
+    else:
+        values = [(n * a + b) / d for n, (a, b, d) in zip(numbers, factors, strict=False)]
+    doubts: dict[int, Reason] = {}
+    if absent or not (all(map(le, form.lows, values)) and all(map(ge, form.highs, values))):
+        doubts = _judge(form, raw, numbers, values, absent)
+    return Columns(form.ids, form.names, form.template, values, doubts, lag_s)
+
+
+def auxiliary(raw: RawBlock, source: Source) -> dict[str, Fraction]:
+    """Give the values of the block's auxiliary points by name; one not to be used is left out.
+
+    The caller keeps them for each device and hands them to `decode`.
+    """
+    form = form_of(raw.block, source)
+    return _own(form, *form.numbers(raw)) if form.hidden else {}
 
 
 def failed(
     block: ReadBlock, error: DeviceError, source: Source, time_ms: int, lag_s: float = 0.0
 ) -> list[Reading]:
     """Give the readings of a block that could not be read: no values, the error's reason."""
-    return [Reading(_id(source, p), time_ms, None, error.reason, lag_s) for p in block.points]
+    ids = form_of(block, source).ids
+    return [Reading(p, time_ms, None, error.reason, lag_s) for p in ids]
+
+
+def failed_columns(
+    block: ReadBlock, error: DeviceError, source: Source, lag_s: float = 0.0
+) -> Columns:
+    """Give the same in columns."""
+    form = form_of(block, source)
+    doubts = dict.fromkeys(range(len(form.ids)), error.reason)
+    return Columns(form.ids, form.names, form.template, [math.nan] * len(doubts), doubts, lag_s)
+
+
+def encode_slot(columns: Iterable[Columns], time_ms: int) -> list[str]:
+    """Give the lines of some columns of one slot: what `contract.line.encode` makes of `decode`."""
+    return encode_columns(((c.template, c.values, c.doubts, c.lag_s) for c in columns), time_ms)
 
 
 def raw_number(words: Sequence[int], value_type: str, order: str) -> int | float:
-    """Give the number that registers hold; `order` as PointSpec says it."""
-    parts = [struct.pack(">H", w) for w in words]
-    if order in {"BADC", "DCBA"}:
-        parts = [p[::-1] for p in parts]
-    if order in {"CDAB", "DCBA"}:
-        parts.reverse()
-    number: int | float = struct.unpack(">" + _FORMATS[value_type], b"".join(parts))[0]
-    return number
+    """Give the number that registers hold; type and order as PointSpec says them."""
+    part = Part(0, value_type, order)
+    data = struct.pack(f">{len(words)}Hx", *words)
+    bytes_ = bytes(data[i] for i in byte_places(part, 0, 2 * len(words)))
+    if value_type.startswith("bcd"):
+        return int(bytes_.hex()) if bytes_.hex().isdecimal() else math.nan
+    if value_type.startswith("f"):
+        number: float = struct.unpack({2: ">e", 4: ">f", 8: ">d"}[len(bytes_)], bytes_)[0]
+        return number
+    whole = int.from_bytes(bytes_, "big", signed=value_type.startswith("s"))
+    return whole >> 16 if value_type == "s48" else whole
 
 
-def _id(source: Source, point: PointSpec) -> PointId:
-    return PointId(source.site, source.device, point.measurand)
+def _own(form: Form, numbers: Sequence[Number], absent: Mapping[int, None]) -> dict[str, Fraction]:
+    first = len(form.points)
+    out = {}
+    for i, point in enumerate(form.hidden, first):
+        value = None if i in absent else usable(point, numbers[i])
+        if value is not None:
+            out[point.measurand] = value
+    return out
 
 
-def _raw_number(raw: RawBlock, i: int, point: PointSpec) -> tuple[int | float | None, Reason]:
-    if point.node:
-        value = raw.values[i]
-        return value, Reason.BAD_STATUS if value is None else Reason.GOOD
-    start = point.address - raw.block.address
-    words = raw.words[start : start + point.words]
-    if int.from_bytes(b"".join(struct.pack(">H", w) for w in words), "big") in point.sentinels:
-        return None, Reason.SENTINEL
-    return raw_number(words, point.type, point.order), Reason.GOOD
-
-
-def _scaled(number: float, point: PointSpec, source: Source) -> float:
-    factor = point.factor * source.ratio(point)
-    if isinstance(number, int):  # exact up to one rounding: 123 × 0.1 is 12.3
-        return number * factor.numerator / factor.denominator
-    return number if factor == _ONE else number * float(factor)
-
-
-def _judge(point: PointSpec, value: float) -> Reason:
-    if not math.isfinite(value):
-        return Reason.NOT_FINITE
-    return Reason.GOOD if MEASURANDS[point.measurand].is_plausible(value) else Reason.IMPLAUSIBLE
+def _judge(
+    form: Form,
+    raw: RawBlock,
+    numbers: Sequence[Number],
+    values: Sequence[float],
+    absent: Mapping[int, None],
+) -> dict[int, Reason]:
+    """Say exactly why values do not stand; what the device itself says goes first."""
+    doubts = {}
+    for i, value in enumerate(values):
+        if i in absent:
+            doubts[i] = Reason.SENTINEL
+        elif not form.block.function and raw.values[i] is None:
+            doubts[i] = Reason.BAD_STATUS
+        elif not math.isfinite(numbers[i]):
+            doubts[i] = Reason.NOT_FINITE
+        elif math.isnan(form.factors[i][0]):
+            doubts[i] = Reason.RATIO_UNKNOWN
+        elif not form.lows[i] <= value <= form.highs[i]:
+            doubts[i] = Reason.IMPLAUSIBLE
+    return doubts

@@ -6,9 +6,12 @@ from edge.profile.model import (
     DeviceProfile,
     Example,
     Pace,
+    Part,
     PointSpec,
     Protocol,
     ReadLimits,
+    Role,
+    Sign,
 )
 
 __all__ = [
@@ -16,9 +19,12 @@ __all__ = [
     "DeviceProfile",
     "Example",
     "Pace",
+    "Part",
     "PointSpec",
     "Protocol",
     "ReadLimits",
+    "Role",
+    "Sign",
     "all_profiles",
     "find_profile",
     "known_refs",

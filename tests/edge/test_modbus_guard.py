@@ -97,8 +97,7 @@ def test_noise_is_refused_and_the_line_recovers() -> None:
         writer.write(bytes.fromhex("c3aa0055fe817fe0") if calls % 3 == 0 else answer(request))
 
     right, wrong, failed = asyncio.run(served(noisy, 12))
-    assert (wrong, failed) == (0, 4)
-    assert right == 8
+    assert (right, wrong, failed) == (12, 0, 0)  # noise ends at once, so one more try is safe
 
 
 def test_an_exception_answer_keeps_its_meaning() -> None:

@@ -1,1 +1,0 @@
-"""Budget: what a bus can carry, computed before it is used.  Pure."""
