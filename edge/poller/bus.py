@@ -36,6 +36,7 @@ class Bus:
     offset_ms: int = 0
     book: HoleBook | None = None
     budget: LossBudget = field(init=False)
+    last_tick: int | None = None
     rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -94,15 +95,19 @@ class Bus:
         """
         trusted: list[_Due] = []
         doubtful: list[_Due] = []
-        for turn in self._with_something_due(tick):
+        for turn in self._with_something_due(tick, self.last_tick):
             (doubtful if turn[0].breaker.silent_rounds else trusted).append(turn)
+        self.last_tick = tick
         trusted.sort(key=lambda t: RANK_OF_PRIORITY[t[0].priority])
         doubtful.sort(key=lambda t: t[0].breaker.retry_at_s)
         return trusted + doubtful
 
-    def _with_something_due(self, tick: int | None) -> Iterator[_Due]:
+    def _with_something_due(self, tick: int | None, since: int | None) -> Iterator[_Due]:
         for unit in self.units:
-            due = unit.reads if tick is None else [r for r in unit.reads if r.is_due(tick)]
-            owed = [] if tick is None else [r for r in unit.reads if r.is_owed and r not in due]
+            if tick is None:
+                yield unit, list(unit.reads), []
+                continue
+            due = [r for r in unit.reads if r.is_due(tick, since)]
+            owed = [r for r in unit.reads if r.is_owed and r not in due]
             if due or owed:
-                yield unit, list(due), owed
+                yield unit, due, owed

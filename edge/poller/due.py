@@ -37,9 +37,14 @@ class Read:
     def __post_init__(self) -> None:
         self.pace = pace_of(self.block)
 
-    def is_due(self, tick: int) -> bool:
-        """Say whether the read is due at a tick."""
-        return tick % self.every == self.turn
+    def is_due(self, tick: int, since: int | None = None) -> bool:
+        """Say whether the read is due at a tick; `since` is the tick polled before.
+
+        A slow read whose turn was among ticks missed since then has its turn now.
+        """
+        if since is None or since >= tick - 1 or self.pace is not Pace.SLOW:
+            return tick % self.every == self.turn
+        return (tick - self.turn) // self.every > (since - self.turn) // self.every
 
     def owe(self) -> None:
         """Take note that the read has still to be answered; only slow ones are waited for."""

@@ -91,8 +91,8 @@ class Refused:
     cuts: set[Hole] = field(default_factory=set)
 
     def to_try(self, hole: Hole, now_ms: int) -> bool:
-        """Say whether a hole was last tried a day ago, or in what is now the future."""
-        return not 0 <= now_ms - self.holes.get(hole, now_ms) < RETRY_MS
+        """Say whether a hole was last tried a day ago, or a day ahead by a clock that was wrong."""
+        return abs(now_ms - self.holes.get(hole, now_ms)) >= RETRY_MS
 
 
 class HoleBook:

@@ -100,7 +100,7 @@ class Turn:
             for read in due:
                 self._fail(read, why)
         else:
-            for read in due:
+            for read in sorted(due, key=_in_doubt):
                 await self._take(read)
             self.is_extra = True
             for read in owed:
@@ -319,6 +319,11 @@ class Turn:
         at = [block.points[0].node] if not block.function else [f"{block.address:#06x}"]
         at += [f"{p:#06x}" if isinstance(p, int) else p for _, p in places]
         log.warning(event, device=self.unit.source.device, function=block.function, at=" ".join(at))
+
+
+def _in_doubt(read: Read) -> bool:
+    """Say whether a read has lately not been answered: it comes last, to delay no other."""
+    return read.breaker.silent_rounds > 0
 
 
 # SEAM for edge.decode: how registers become judged readings stands in the next two functions alone.
