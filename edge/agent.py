@@ -13,9 +13,10 @@ from typing import Any
 import structlog
 
 from contract.clock import Clock, SystemClock, slot_of
-from contract.errors import DeliveryError
+from contract.errors import ConfigError, DeliveryError
 from contract.line import encode
-from edge.config import AgentConfig, DeviceConfig, load_config
+from edge.budget import plan_of, refusals
+from edge.config import AgentConfig, Connection, DeviceConfig, load_config
 from edge.decode import Source
 from edge.drivers.open import open_driver
 from edge.health import (
@@ -27,7 +28,6 @@ from edge.health import (
     tell_systemd,
 )
 from edge.outbox import Bounds, Outbox
-from edge.plan import plan
 from edge.poller import Bus, HoleBook, Unit, run_bus, stagger_ms, tick_ms
 from edge.profile import Pace, find_profile, known_refs
 from edge.push import Pusher
@@ -42,8 +42,14 @@ log = structlog.get_logger()
 
 
 def read_config(path: Path) -> AgentConfig:
-    """Read agent.yaml against the shipped profiles; ConfigError with every problem."""
-    return load_config(path, known_refs())
+    """Read agent.yaml against the shipped profiles and what its buses can carry.
+
+    ConfigError with every problem.
+    """
+    config = load_config(path, known_refs())
+    if problems := refusals(config, str(path)):
+        raise ConfigError(problems)
+    return config
 
 
 def unit_of(config: AgentConfig, device: DeviceConfig, book: HoleBook | None = None) -> Unit:
@@ -52,7 +58,6 @@ def unit_of(config: AgentConfig, device: DeviceConfig, book: HoleBook | None = N
     `book` says which registers it is known to refuse.
     """
     profile = find_profile(device.profile)
-    wanted = [p for p in profile.points if device.points is None or p.measurand in device.points]
     source = Source(
         config.site,
         device.id,
@@ -62,7 +67,7 @@ def unit_of(config: AgentConfig, device: DeviceConfig, book: HoleBook | None = N
     unit = Unit(
         source,
         device.unit,
-        plan(wanted, profile.limits),
+        plan_of(config, device).all_blocks,
         profile.limits.pause_ms / 1000,
         profile.limits.timeout_ms / 1000,
         device.priority,
@@ -74,20 +79,19 @@ def unit_of(config: AgentConfig, device: DeviceConfig, book: HoleBook | None = N
     return unit
 
 
-def pace_ms_of(config: AgentConfig) -> dict[Pace, int]:
-    """Give the interval of each pace in milliseconds."""
-    if config.intervals is None:
-        return dict.fromkeys(Pace, round(config.interval_s * 1000))
-    return {p: round(getattr(config.intervals, p.value) * 1000) for p in Pace}
+def pace_ms_of(config: AgentConfig, connection: Connection) -> dict[Pace, int]:
+    """Give the interval of each pace on a connection in milliseconds."""
+    intervals = config.intervals_of(connection)
+    return {p: round(getattr(intervals, p.value) * 1000) for p in Pace}
 
 
 def buses_of(config: AgentConfig, book: HoleBook | None = None) -> list[Bus]:
     """Give a bus for each connection that has devices, none ticking with another."""
-    pace_ms = pace_ms_of(config)
     used = [c for c in config.connections if config.devices_of(c.id)]
     out = []
     for number, connection in enumerate(used):
         units = [unit_of(config, d, book) for d in config.devices_of(connection.id)]
+        pace_ms = pace_ms_of(config, connection)
         interval_ms = tick_ms((r.pace for u in units for r in u.reads), pace_ms)
         offset_ms = stagger_ms(number, len(used), interval_ms)
         driver = open_driver(connection)

@@ -152,10 +152,11 @@ def plan_of(config: AgentConfig, device: DeviceConfig, holes: Collection[Hole] =
 
 
 def points_of(profile: DeviceProfile, device: DeviceConfig) -> tuple[PointSpec, ...]:
-    """Give the points to read of a device, each at its pace."""
+    """Give the points to read of a device, each at its pace, and those that scale them."""
     wanted = (p for p in profile.points if device.points is None or p.measurand in device.points)
     paces = {name: Pace(pace) for name, pace in device.pace.items()}
-    return tuple(replace(p, pace=paces.get(p.measurand, p.pace)) for p in wanted)
+    paced = (replace(p, pace=paces.get(p.measurand, p.pace)) for p in wanted)
+    return profile.with_auxiliary(paced)
 
 
 def bus_budgets(config: AgentConfig) -> tuple[BusBudget, ...]:

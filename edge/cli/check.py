@@ -10,9 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from contract.errors import ConfigError
 from edge.agent import read_config
-from edge.budget import RESERVE, BusBudget, DeviceLoad, bus_budgets, refusals, warnings
+from edge.budget import RESERVE, BusBudget, DeviceLoad, bus_budgets, warnings
 from edge.cli.shared import add_command, add_config
 from edge.config import AgentConfig
 from edge.messages import say
@@ -32,8 +31,6 @@ def add_check(commands: Any) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     config = read_config(args.config)
-    if problems := refusals(config, str(args.config)):
-        raise ConfigError(problems)
     buses = bus_budgets(config)
     if args.json:
         sys.stdout.write(json.dumps(_document(config, buses), ensure_ascii=False) + "\n")

@@ -8,9 +8,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from edge.plan import ReadBlock
+from edge.plan import Hole, ReadBlock
 from edge.poller.breaker import Breaker
-from edge.poller.holes import Hole
 from edge.profile import Pace
 
 _PACES = tuple(Pace)  # the fastest first

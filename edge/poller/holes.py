@@ -5,7 +5,6 @@ tried again once a day.  A block that is refused although all its points are the
 registers that are not) is cut where it had to be.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,37 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.plan import ReadBlock
+from edge.plan import Hole, ReadBlock, hole_of
 from edge.profile import PointSpec
 
 RETRY_MS = 86_400_000
 _VERSION = 1
-
-Hole = tuple[int, int | str]  # function and address, or 0 and the node
-
-
-def hole_of(point: PointSpec) -> Hole:
-    """Give the name of a point's place on its device."""
-    return (0, point.node) if point.node else (point.function, point.address)
-
-
-# bisect and fingerprint belong to edge.plan, and go when it offers them
-def bisect(block: ReadBlock, *, even: bool = False) -> tuple[ReadBlock, ...]:
-    """Give the halves of a block, cut between points; a block of one point is itself."""
-    half = len(block.points) // 2
-    if not half:
-        return (block,)
-    return tuple(block_of(part, even=even) for part in (block.points[:half], block.points[half:]))
-
-
-def fingerprint(blocks: Iterable[ReadBlock]) -> str:
-    """Give a short name that two plans share only if they ask for the same."""
-    rows = sorted(
-        (b.function, b.address, b.count, p.measurand, p.address, p.words, p.node)
-        for b in blocks
-        for p in b.points
-    )
-    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
 def block_of(points: Sequence[PointSpec], *, even: bool = False) -> ReadBlock:

@@ -8,14 +8,12 @@ import structlog
 
 from contract.clock import Clock
 from contract.errors import DeviceError
-from contract.measurand import MEASURANDS, Kind
 from contract.reading import Reading, Reason
-from edge.decode import decode, failed
+from edge.decode import auxiliary, counters, cross_checked, decode, failed
 from edge.drivers.protocol import Driver
-from edge.plan import RawBlock, ReadBlock
+from edge.plan import Hole, RawBlock, ReadBlock, bisect, hole_of
 from edge.poller.breaker import BreakerState, LossBudget
 from edge.poller.due import Read
-from edge.poller.holes import Hole, bisect, hole_of
 from edge.poller.unit import Unit
 
 SILENCE = frozenset({Reason.TIMEOUT, Reason.PROTOCOL})
@@ -326,24 +324,14 @@ def _in_doubt(read: Read) -> bool:
     return read.breaker.silent_rounds > 0
 
 
-# SEAM for edge.decode: how registers become judged readings stands in the next two functions alone.
-# To come: `unit.auxiliary |= auxiliary(raw, unit.source)` and `aux=unit.auxiliary` in the first,
-# `cross_checked(readings, unit.counters)` in the second.
-
-
 def _decoded(raw: RawBlock, unit: Unit, slot_ms: int, lag_s: float) -> list[Reading]:
-    """Give the readings of a block that was answered."""
-    return decode(raw, unit.source, slot_ms, lag_s)
+    """Give the readings of a block that was answered, scaled by what is known of the device."""
+    unit.auxiliary |= auxiliary(raw, unit.source)
+    return decode(raw, unit.source, slot_ms, lag_s, unit.auxiliary)
 
 
 def _judged(readings: list[Reading], unit: Unit) -> list[Reading]:
     """Give one device's readings of a slot checked against each other and its last counters."""
-    unit.counters |= {
-        r.point.measurand: r.value
-        for r in readings
-        if r.value is not None and r.point.measurand in _COUNTERS
-    }
-    return readings
-
-
-_COUNTERS = frozenset(m.name for m in MEASURANDS.values() if m.kind is Kind.COUNTER)
+    checked = cross_checked(readings, unit.counters)
+    unit.counters |= counters(checked)
+    return checked

@@ -7,10 +7,10 @@ from typing import Literal
 
 from contract.reading import Reading
 from edge.decode import Source
-from edge.plan import ReadBlock
+from edge.plan import ReadBlock, fingerprint, hole_of
 from edge.poller.breaker import BACKOFF_MAX_S, Breaker
 from edge.poller.due import Read
-from edge.poller.holes import Refused, block_of, fingerprint, hole_of, pieces
+from edge.poller.holes import Refused, block_of, pieces
 from edge.profile import Pace, ReadLimits
 
 Priority = Literal["high", "normal", "low"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from contract.reading import Reading, Reason
-from edge.plan import ReadBlock
+from edge.plan import ReadBlock, bisect, fingerprint
 from edge.poller import Bus, HoleBook, Unit
-from edge.poller.holes import RETRY_MS, bisect, fingerprint, pieces
+from edge.poller.holes import RETRY_MS, pieces
 from tests.edge.virtual import (
     NAMES,
     T0_MS,

@@ -22,7 +22,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from contract.clock import SystemClock
 from edge.profile import PointSpec, find_profile
 from simulators.devices import Device
-from simulators.modbus_server import Served, encode, sim_device
+from simulators.encoding import encode
+from simulators.modbus_server import Served, sim_device
 from simulators.ports import free_port
 
 SPEEDS = {
@@ -203,4 +204,4 @@ def raw_device(unit: int, words: Mapping[int, int], spans: list[tuple[int, int]]
 def swapped(address: int, value: float, kind: str = "f32", order: str = "CDAB") -> dict[int, int]:
     """Give the registers of a value as a device of another word order holds it."""
     point = PointSpec("voltage_l1_v", 3, address, kind, order, unit="V")
-    return dict(enumerate(encode(point, value), address))
+    return {at: word for at, word, _ in encode(point, value)}
