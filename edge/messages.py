@@ -200,9 +200,9 @@ MESSAGES = {
     "budget_slow": "慢速 slow reads {s:.2f} s",
     "budget_request": (
         "一次请求 a request: {characters} 字符 characters × {character:.3f} ms ({baud} baud)"
-        " + 应答 turnaround {turnaround:.1f} ms + 静默 silence {between:.1f} ms"
+        " + 应答 turnaround_ms {turnaround:.1f} + 静默 silence {between:.1f} ms"
     ),
-    "budget_request_tcp": "一次请求 a request: 应答 turnaround {turnaround:.1f} ms",
+    "budget_request_tcp": "一次请求 a request: 应答 turnaround_ms {turnaround:.1f}",
     "fix_interval_s": "任选其一 any one of: interval_s ≥ {s:g}",
     "fix_intervals": "任选其一 any one of: intervals × {times:.2f} (最短 shortest ≥ {s:g} s)",
     "fix_baud": "波特率 baud ≥ {baud} ({s:.2f} s)",

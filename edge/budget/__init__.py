@@ -2,11 +2,10 @@
 
 from edge.budget.bus import RESERVE, BusBudget, DeviceLoad, bus_budgets, plan_of
 from edge.budget.check import refusals, warnings
-from edge.budget.line import TURNAROUND_S, LineCost, line_of
+from edge.budget.line import LineCost, line_of
 
 __all__ = [
     "RESERVE",
-    "TURNAROUND_S",
     "BusBudget",
     "DeviceLoad",
     "LineCost",

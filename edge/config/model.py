@@ -96,6 +96,9 @@ class Rs485(_Strict):
 class _Link(_Strict):
     id: Name
     interval_s: Seconds | None = None  # for this connection, instead of the agent's
+    turnaround_ms: Annotated[float, Field(ge=0, le=1000)] = (
+        20  # until devices answer: for the budget
+    )
 
 
 class ModbusTcp(_Link):

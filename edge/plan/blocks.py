@@ -107,8 +107,8 @@ def fingerprint(blocks: Iterable[ReadBlock]) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
-def _place(point: PointSpec) -> tuple[int, int, int, str]:
-    return point.function, point.address, point.end, point.measurand
+def _place(point: PointSpec) -> tuple[int, int, int]:
+    return point.function, point.address, point.end
 
 
 def _walls(exist: Sequence[PointSpec], limits: ReadLimits, holes: Iterable[int]) -> list[_Wall]:

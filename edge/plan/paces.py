@@ -54,7 +54,7 @@ def plan_paced(
         for block in own:
             riders = [p for p in rest if _lies_in(p, block)]
             rest = [p for p in rest if p not in riders]
-            inside = sorted((*block.points, *riders), key=lambda p: (p.address, p.end, p.measurand))
+            inside = sorted((*block.points, *riders), key=lambda p: (p.address, p.end))
             taken.append(replace(block, points=tuple(inside)) if riders else block)
         if taken:
             blocks[name] = tuple(taken)

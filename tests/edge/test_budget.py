@@ -25,7 +25,11 @@ def config_of(count: int, **more: object) -> AgentConfig:
     """Give an agent with `count` SDM630 on one line; `more` goes to connection, device or agent."""
     connection = {"id": "bus1", "driver": "modbus-rtu", "device": "/dev/serial0"}
     device = {"connection": "bus1", "profile": "eastron/sdm630", "points": TWO}
-    of_line = {k: v for k, v in more.items() if k in {"baud", "parity", "gap_ms", "timeout_s"}}
+    of_line = {
+        k: v
+        for k, v in more.items()
+        if k in {"baud", "parity", "gap_ms", "timeout_s", "turnaround_ms"}
+    }
     of_agent = {k: v for k, v in more.items() if k in {"interval_s", "intervals"}}
     of_device = {k: v for k, v in more.items() if k not in of_line | of_agent}
     return AgentConfig.model_validate(
@@ -74,6 +78,7 @@ def test_a_request_costs_as_many_registers_as_a_gap_may_have(
 def test_a_character_has_the_bits_that_the_line_gives_it() -> None:
     assert bus_of(1).line.character_s == 10 / 9600
     assert bus_of(1, parity="E").line.character_s == 11 / 9600
+    assert bus_of(1, turnaround_ms=45).line.turnaround_s == 0.045
     assert bus_of(1, gap_ms=5).line.between_s == pytest.approx(3.5 * 10 / 9600 + 0.005)
 
 

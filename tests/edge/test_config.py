@@ -11,6 +11,7 @@ from contract.errors import ConfigError
 from edge.agent import read_config
 from edge.budget import refusals, warnings
 from edge.cli import main
+from edge.config import load_config
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
@@ -119,7 +120,7 @@ def test_two_names_of_one_port_are_one_port(tmp_path: Path) -> None:
 @pytest.mark.parametrize("interval", [0.1, 0.3, 0.7, 12.3, 3600])
 def test_an_interval_is_a_whole_number_of_tenths(tmp_path: Path, interval: float) -> None:
     text = GOOD.replace("agent: a1", f"agent: a1\ninterval_s: {interval}")
-    assert read_config(written(tmp_path, text)).interval_s == interval
+    assert load_config(written(tmp_path, text)).interval_s == interval
 
 
 def test_a_file_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
