@@ -12,6 +12,7 @@ from edge.drivers.protocol import LinkStats
 
 UNACKNOWLEDGED_MS = 10_000  # a peer that is gone is noticed; a silent unit behind it is not one
 IDLE_PROBE_S = 30
+CONNECT_LEAST_S = 1.0  # a connection takes longer to make than an answer
 
 
 class Stream(asyncio.Protocol):
@@ -105,6 +106,7 @@ S = TypeVar("S", bound=Stream)
 
 async def connect(make: Callable[[], S], host: str, port: int, timeout_s: float) -> S:
     """Open a connection; DeviceError(REFUSED) names the peer and says why not."""
+    timeout_s = max(timeout_s, CONNECT_LEAST_S)
     try:
         async with asyncio.timeout(timeout_s):
             _, stream = await asyncio.get_running_loop().create_connection(make, host, port)

@@ -108,6 +108,8 @@ async def tortured(read: Read, slaves: Slaves, reads: int, seed: int) -> Score:
             words = await read(unit, block)
         except DeviceError as error:
             score.failed[error.reason] += 1
+            if error.reason is Reason.REFUSED:
+                await asyncio.sleep(0.1)  # the link backs off; do not count every try
             if error.reason in EXCEPTIONS and Fault.EXCEPTION not in slaves.done:
                 score.wrong += 1  # nobody said so
             continue
