@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _record(args: argparse.Namespace) -> int:
             tell("record_differs", read=read, **numbers)
     if not all(r.holds for r in rows):
         return EXIT_NO
-    text = _capture(args, target, profile, shown, sample)
+    text = _capture(args, profile, shown, sample, session.auxiliary)
     if args.write is None:
         sys.stdout.write(text)
     else:
@@ -140,8 +141,8 @@ async def _one_sample(session: Session) -> Sample:
 
 
 def _capture(
-    args: argparse.Namespace, target: Target, profile: DeviceProfile,
-    shown: Sequence[Shown], sample: Sample,
+    args: argparse.Namespace, profile: DeviceProfile,
+    shown: Sequence[Shown], sample: Sample, auxiliary: Mapping[str, Fraction],
 ) -> str:  # fmt: skip
     day = _local(sample.time_ms)[:10]
     told = [s for s in shown if args.keep_energy or s.unit not in COUNTED]
@@ -152,8 +153,9 @@ def _capture(
     )
     firmware = f"; firmware {args.firmware}" if args.firmware else ""
     source = f"capture {day}{firmware}; the display showed {seen}"
-    blocks = own_blocks(plan(profile.points, profile.limits), sample.words)
-    found = examples(blocks, sample.words, shown, source, keep_energy=args.keep_energy)
+    keep = args.keep_energy
+    blocks = own_blocks(plan(profile.points, profile.limits), sample.words, keep_energy=keep)
+    found = examples(blocks, sample.words, auxiliary, shown, source, keep_energy=keep)
     energy = say("record_energy_kept" if args.keep_energy else "record_energy_moved")
     head = [say("record_head", ref=profile.ref, day=day), energy]
     return capture_text(head, found)

@@ -9,20 +9,18 @@ import json
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from contract.measurand import MEASURANDS, Kind
 from contract.reading import Reading
 from edge.commission.solve import Shown
-from edge.decode import Source, raw_number
-from edge.plan import ReadBlock
+from edge.decode import Source, decode, raw_number
+from edge.plan import RawBlock, ReadBlock
 from edge.profile import DeviceProfile, PointSpec
-from edge.profile.model import UNITS
+from edge.profile.model import UNITS, WORDS_OF_TYPE
 
 COUNTER_STEP = 1000  # canonical units a counter is moved by
-_FORMATS = {
-    "u16": "H", "s16": "h", "u32": "I", "s32": "i",
-    "f32": "f", "u64": "Q", "s64": "q", "f64": "d",
-}  # fmt: skip
+_BYTES = frozenset({"u8", "s8", "f16"})
 Words = Mapping[str, tuple[int, ...]]
 
 
@@ -66,10 +64,15 @@ def confirmed(
 
 
 def packed(number: float, kind: str, order: str) -> tuple[int, ...]:
-    """Give the registers that hold a number; struct.error when it does not fit."""
-    content: float = number if kind[0] == "f" else round(number)
-    data = struct.pack(">" + _FORMATS[kind], content)
-    parts = [data[i : i + 2] for i in range(0, len(data), 2)]
+    """Give the registers that hold a number; OverflowError or ValueError when it does not fit."""
+    width = 2 * WORDS_OF_TYPE[kind]
+    if kind[0] == "f":
+        data = struct.pack(">f" if width == 4 else ">d", number)
+    elif kind.startswith("bcd"):
+        data = bytes.fromhex(f"{round(number):0{2 * width}d}")
+    else:
+        data = round(number).to_bytes(width, "big", signed=kind[0] == "s")
+    parts = [data[i : i + 2] for i in range(0, width, 2)]
     if order in {"CDAB", "DCBA"}:
         parts.reverse()
     if order in {"BADC", "DCBA"}:
@@ -77,21 +80,30 @@ def packed(number: float, kind: str, order: str) -> tuple[int, ...]:
     return tuple(int.from_bytes(p, "big") for p in parts)
 
 
+def is_movable(point: PointSpec) -> bool:
+    """Say whether a point can be captured without its level: no counter, or a plain one."""
+    if MEASURANDS[point.measurand].kind is not Kind.COUNTER:
+        return True
+    return bool(point.type) and not point.needs and not point.mask and point.type not in _BYTES
+
+
 def moved_down(point: PointSpec, words: Sequence[int]) -> tuple[int, ...]:
     """Give a counter's registers less whole thousands of its unit; others as they are."""
-    if MEASURANDS[point.measurand].kind is not Kind.COUNTER or not point.type:
+    if MEASURANDS[point.measurand].kind is not Kind.COUNTER:
         return tuple(words)
-    step = COUNTER_STEP / point.factor
+    step = abs(COUNTER_STEP / point.factor)
     number = raw_number(words, point.type, point.order)
-    if not number > step or (point.type[0] != "f" and step.denominator != 1):
+    if not number >= step or (point.type[0] != "f" and step.denominator != 1):
         return tuple(words)
-    return packed(float(number % float(step)) if point.type[0] == "f" else number % int(step),
-                  point.type, point.order)  # fmt: skip
+    return packed(
+        number % (float(step) if point.type[0] == "f" else int(step)), point.type, point.order
+    )
 
 
 def examples(
     blocks: Iterable[ReadBlock],
     words: Words,
+    auxiliary: Mapping[str, Fraction],
     shown: Sequence[Shown],
     source: str,
     *,
@@ -99,39 +111,46 @@ def examples(
 ) -> list[dict[str, object]]:
     """Give the `examples:` entries: one for each block that holds a confirmed point.
 
-    Readings are in canonical units, on the meter's own side of the instrument transformers.
+    Readings are in canonical units, on the meter's own side of the instrument transformers;
+    `auxiliary` holds what the device's ratio registers said.
     """
     names = {s.measurand for s in shown}
     out: list[dict[str, object]] = []
     for block in blocks:
-        readings: dict[str, float] = {}
+        named = tuple(p for p in block.points if p.measurand in names)
+        if not named:
+            continue
         row: list[int] = []
-        for point in sorted(block.points, key=lambda p: p.address):
+        for point in block.points:
             own = words[point.measurand]
-            own = own if keep_energy else moved_down(point, own)
-            row += own
-            if point.measurand in names:
-                readings[point.measurand] = _reading(point, own)
-        if readings:
-            out.append({
-                "source": source, "function": block.function, "address": block.address,
-                "words": row, "readings": readings,
-            })  # fmt: skip
+            row += own if keep_energy else moved_down(point, own)
+        part = RawBlock(ReadBlock(block.function, block.address, block.count, named), tuple(row))
+        entry: dict[str, object] = {
+            "source": source, "function": block.function, "address": block.address, "words": row,
+            "readings": {
+                r.point.measurand: None if r.value is None else float(f"{r.value:.9g}")
+                for r in decode(part, Source("capture", "device"), 0, 0.0, auxiliary)
+            },
+        }  # fmt: skip
+        needed = {n: float(auxiliary[n]) for p in named for n in p.needs if n in auxiliary}
+        out.append({**entry, "auxiliary": needed} if needed else entry)
     return out
 
 
-def _reading(point: PointSpec, words: Sequence[int]) -> float:
-    value = raw_number(words, point.type, point.order) * point.factor
-    return float(f"{float(value):.9g}")
+def own_blocks(
+    blocks: Iterable[ReadBlock], words: Words, *, keep_energy: bool = False
+) -> list[ReadBlock]:
+    """Cut blocks at gaps and at points that could not be read: nothing else is ever captured.
 
-
-def own_blocks(blocks: Iterable[ReadBlock], words: Words) -> list[ReadBlock]:
-    """Cut blocks at gaps and at points that could not be read: nothing else is ever captured."""
+    Nor is a counter that cannot be moved down, unless it may be kept as it is.
+    """
     out: list[ReadBlock] = []
     for block in blocks:
         run: list[PointSpec] = []
         for point in sorted(block.points, key=lambda p: p.address):
-            has_words = len(words.get(point.measurand, ())) == point.words
+            has_words = len(words.get(point.measurand, ())) == point.words and (
+                keep_energy or is_movable(point)
+            )
             if run and (not has_words or point.address != run[-1].end):
                 out.append(_block(run))
                 run = []
@@ -160,6 +179,11 @@ def capture_text(head: Sequence[str], rows: Iterable[Mapping[str, object]]) -> s
         text = json.dumps(row["source"], ensure_ascii=False)
         lines.append(
             f"  - {{source: {text}, function: {row['function']}, address: 0x{row['address']:04X}, "
-            f"words: [{listed}], readings: {{{named}}}}}"
+            f"words: [{listed}], readings: {{{named}}}{_auxiliary(row)}}}"
         )
     return "\n".join(lines) + "\n"
+
+
+def _auxiliary(row: Mapping[str, object]) -> str:
+    known = row.get("auxiliary")
+    return f", auxiliary: {json.dumps(known)}" if known else ""

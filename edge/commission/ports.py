@@ -34,6 +34,12 @@ def serial_ports(by_id: Path = BY_ID) -> list[SerialPort]:
     return sorted(out, key=lambda p: (p.path == p.device, p.path))
 
 
+def lasting_name(path: str, by_id: Path = BY_ID) -> str:
+    """Give the name of a port that survives a restart; the path itself where there is none."""
+    real = os.path.realpath(path)
+    return next((str(p) for p in sorted(by_id.glob("*")) if os.path.realpath(p) == real), path)
+
+
 def trouble(path: str) -> str | None:
     """Say why a port cannot be opened: "missing", "forbidden", "busy", "strange"; None if it can.
 

@@ -9,12 +9,13 @@ import re
 import termios
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from contract.errors import DeviceError
 from contract.reading import Reading, Reason
 from edge.commission.fit import Fit, fit, rank, signature
 from edge.config import Connection
-from edge.decode import Source, decode, failed
+from edge.decode import Source, auxiliary, decode, failed
 from edge.drivers.open import open_driver
 from edge.drivers.protocol import Driver
 from edge.plan import RawBlock, ReadBlock, plan
@@ -25,6 +26,7 @@ PROBES = (ReadBlock(3, 0, 2, ()), ReadBlock(4, 0, 2, ()))
 LOOKED = frozenset({1, 2, 3})  # exceptions of a device that looked at the request
 ABSENT = frozenset({10, 11})  # a gateway's words for "nobody there"
 _CODE = re.compile(r"exception (\d+)")
+PAUSE_S = 0.06  # what the slowest common meters want between two reads
 OpenLine = Callable[[Connection], Driver]
 
 
@@ -162,27 +164,39 @@ class _Setting:
         fits = []
         for profile in self.profiles:
             self.scan.step(f"{unit} {profile.ref}", more=1)
-            readings: dict[str, Reading] = {}
-            for block in plan(signature(profile), profile.limits):
+            blocks = plan(profile.with_auxiliary(signature(profile)), profile.limits)
+            answers: list[RawBlock | DeviceError] = []
+            for block in blocks:
+                if answers and isinstance(answers[0], DeviceError):
+                    answers.append(answers[0])  # its first registers are not there: another device
+                    continue
                 key = (block.function, block.address, block.count)
                 if key not in known:
-                    known[key] = await self._read(unit, block, profile.limits.pause_ms / 1000)
-                got = known[key]
-                source = Source("scan", str(unit))
-                rows = (
-                    failed(block, got, source, 0)
-                    if isinstance(got, DeviceError)
-                    else decode(RawBlock(block, got.words), source, 0)
-                )
-                readings |= {r.point.measurand: r for r in rows}
+                    known[key] = await self._read(unit, block)
+                answers.append(known[key])
+            readings = _readings(Source("scan", str(unit)), blocks, answers)
             fits.append(fit(profile, readings))
         return rank(fits)
 
-    async def _read(self, unit: int, block: ReadBlock, pause_s: float) -> RawBlock | DeviceError:
+    async def _read(self, unit: int, block: ReadBlock) -> RawBlock | DeviceError:
         try:
-            return await self.driver.read(unit, block, pause_s)
+            return await self.driver.read(unit, block, PAUSE_S)
         except DeviceError as error:
             return error
+
+
+def _readings(
+    source: Source, blocks: Sequence[ReadBlock], answers: Sequence[RawBlock | DeviceError]
+) -> dict[str, Reading]:
+    """Decode a profile's blocks, scaled by the ratio registers among them."""
+    pairs = list(zip(blocks, answers, strict=True))
+    raws = [RawBlock(b, a.words) for b, a in pairs if isinstance(a, RawBlock)]
+    known: dict[str, Fraction] = {}
+    for raw in raws:
+        known |= auxiliary(raw, source)
+    rows = [r for raw in raws for r in decode(raw, source, 0, 0.0, known)]
+    rows += [r for b, a in pairs if isinstance(a, DeviceError) for r in failed(b, a, source, 0)]
+    return {r.point.measurand: r for r in rows}
 
 
 def exception_of(error: DeviceError) -> int:

@@ -2,12 +2,13 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from contract.clock import Clock, SystemClock
 from contract.errors import DeviceError
 from contract.reading import Reading, Reason
 from edge.commission.target import Target
-from edge.decode import decode, failed
+from edge.decode import auxiliary, decode, failed
 from edge.drivers.open import open_driver
 from edge.drivers.protocol import Driver
 from edge.plan import RawBlock, ReadBlock, plan
@@ -48,6 +49,7 @@ class Session:
     failures: int = 0
     latencies_s: list[float] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
+    auxiliary: dict[str, Fraction] = field(default_factory=dict)  # ratio registers, last known
     _blocks: list[ReadBlock] = field(default_factory=list)
     _refused: list[ReadBlock] = field(default_factory=list)
 
@@ -55,7 +57,7 @@ class Session:
     def open(cls, target: Target, profile: DeviceProfile) -> "Session":
         """Give a session on a target's own link; nothing is sent before the first sample."""
         session = cls(target, profile, open_driver(target.connection))
-        session._blocks = list(plan(profile.points, profile.limits))
+        session._blocks = list(plan(profile.with_auxiliary(profile.points), profile.limits))
         return session
 
     @property
@@ -80,6 +82,7 @@ class Session:
         at_s, time_ms = self.clock.monotonic_s(), self.clock.now_ms()
         readings: list[Reading] = []
         words: dict[str, tuple[int, ...]] = {}
+        raws: list[RawBlock] = []
         source, kept, waiting = self.target.source, [], deque(self._blocks)
         silent: DeviceError | None = None
         while waiting:
@@ -97,10 +100,14 @@ class Session:
                 silent = error if error.reason in SILENCE else None
                 readings += failed(block, error, source, time_ms)
             else:
-                readings += decode(raw, source, time_ms)
+                raws.append(raw)
                 words.update(_words(raw))
             kept.append(block)
         self._blocks = kept
+        for raw in raws:
+            self.auxiliary |= auxiliary(raw, source)
+        for raw in raws:
+            readings += decode(raw, source, time_ms, 0.0, self.auxiliary)
         refused = DeviceError(Reason.ILLEGAL_ADDRESS)
         for block in self._refused:
             readings += failed(block, refused, source, time_ms)

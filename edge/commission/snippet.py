@@ -72,5 +72,5 @@ def _device(found: Found, connection: str, numbers: dict[str, int]) -> list[str]
 
 
 def needs_ratio(profile: DeviceProfile) -> bool:
-    """Say whether a device's values must be multiplied by its transformers' ratios."""
-    return any(p.basis is Basis.SECONDARY for p in profile.points)
+    """Say whether agent.yaml must give the ratio: the meter has no register for it."""
+    return any(p.basis is Basis.SECONDARY and not (p.ct or p.pt) for p in profile.points)

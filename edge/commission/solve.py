@@ -19,8 +19,9 @@ _LEAST, _MOST = 10**-3.5, 10**3.5  # scales from 10^-3 to 10^3
 _SINGLE, _MANY = ("ABCD", "BADC"), ("ABCD", "CDAB", "BADC", "DCBA")
 _FLOATS = frozenset({"f32", "f64"})
 _ORDER_RANK = {"ABCD": 0, "CDAB": 1, "DCBA": 2, "BADC": 3}
-_COUNTER_TYPES = ("u32", "f32", "u64", "s32", "s64", "f64", "u16", "s16")
-_GAUGE_TYPES = ("f32", "u16", "s16", "s32", "u32", "f64", "s64", "u64")
+_RARE = ("bcd32", "bcd16", "bcd48", "bcd64", "u48", "s48")
+_COUNTER_TYPES = ("u32", "f32", "u64", "s32", "s64", "f64", "u16", "s16", *_RARE)
+_GAUGE_TYPES = ("f32", "u16", "s16", "s32", "u32", "f64", "s64", "u64", *_RARE)
 _SCALE_RANK = {
     "f": {0: 0, -1: 1, -3: 2, -2: 2, 3: 3, 1: 4, 2: 4},
     "i": {-1: 0, -2: 1, 0: 2, -3: 2, 1: 4, 2: 4, 3: 4},
@@ -164,7 +165,8 @@ def _others(group: Sequence[Candidate]) -> tuple[str, ...]:
 
 
 def _matches(span: Span, shown: Shown, ratios: Ratios) -> Iterator[Candidate]:
-    for kind, count in WORDS_OF_TYPE.items():
+    for kind in _GAUGE_TYPES:
+        count = WORDS_OF_TYPE[kind]
         for start in range(len(span.words) - count + 1):
             words = span.words[start : start + count]
             for order in _SINGLE if count == 1 else _MANY:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from contract.errors import ConfigError, Problem
 from edge.agent import read_config
+from edge.commission.ports import lasting_name
 from edge.config import AgentConfig, Connection, ModbusRtu, ModbusRtuTcp, ModbusTcp
 from edge.decode import Source
 from edge.profile import DeviceProfile, find_profile, known_refs
@@ -51,15 +53,21 @@ def tcp_connection(text: str, timeout_s: float, *, rtu: bool) -> ModbusTcp | Mod
 
 
 def serial_connection(
-    device: str, baud: int, parity: str, stopbits: int, timeout_s: float, name: str = "bus1"
+    device: str, baud: int, parity: Any, stopbits: Any, timeout_s: float, name: str = "bus1"
 ) -> ModbusRtu:
-    """Give the connection of a serial port."""
-    return ModbusRtu.model_validate(
-        {
-            "id": name, "driver": "modbus-rtu", "device": device, "baud": baud,
-            "parity": parity, "stopbits": stopbits, "timeout_s": timeout_s,
-        }
-    )  # fmt: skip
+    """Give the connection of a serial port, by its lasting name where it has one.
+
+    A port without one is good enough for a laptop; agent.yaml will not take it.
+    """
+    return ModbusRtu.model_construct(
+        id=name,
+        driver="modbus-rtu",
+        device=lasting_name(device),
+        baud=baud,
+        parity=parity,
+        stopbits=stopbits,
+        timeout_s=timeout_s,
+    )
 
 
 def commissioning_config(path: Path) -> AgentConfig:

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pymodbus import FramerType
+from pymodbus.client.mixin import ModbusClientMixin
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from contract.clock import SystemClock
-from edge.profile import PointSpec, find_profile
+from edge.profile import find_profile
 from simulators.devices import Device
-from simulators.encoding import encode
 from simulators.modbus_server import Served, sim_device
 from simulators.ports import free_port
 
@@ -70,6 +70,7 @@ class Bus:
     units: tuple[int, ...]
     deaf: bool = True
     garbled: int = 0
+    asked: set[int] = field(default_factory=set)
     _fds: list[int] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -100,6 +101,7 @@ class Bus:
                     os.write(self._master, chunk)
 
     def _request(self, chunk: bytes) -> None:
+        self.asked.add(chunk[0])
         if self.master_speed == self.baud:
             if chunk[0] in self.units:  # nobody else is on the line to answer
                 os.write(self._device, chunk)
@@ -201,7 +203,9 @@ def raw_device(unit: int, words: Mapping[int, int], spans: list[tuple[int, int]]
     return SimDevice(unit, blocks)
 
 
-def swapped(address: int, value: float, kind: str = "f32", order: str = "CDAB") -> dict[int, int]:
-    """Give the registers of a value as a device of another word order holds it."""
-    point = PointSpec("voltage_l1_v", 3, address, kind, order, unit="V")
-    return {at: word for at, word, _ in encode(point, value)}
+def swapped(address: int, value: float) -> dict[int, int]:
+    """Give the registers of a float as a device with the low word first holds it."""
+    words: list[int] = ModbusClientMixin.convert_to_registers(
+        value, ModbusClientMixin.DATATYPE.FLOAT32, word_order="little"
+    )
+    return dict(enumerate(words, address))

@@ -22,7 +22,6 @@ from edge.commission.scan import Scan
 from edge.commission.target import commissioning_config, serial_connection
 from edge.profile import find_profile
 from simulators.ports import free_port
-from tests.edge.commission.counting import CountingMaster
 from tests.edge.commission.lines import bus, meter, raw_device, serial_devices, tcp_devices
 
 Told = pytest.CaptureFixture[str]
@@ -72,8 +71,8 @@ def test_an_answer_that_is_noise_is_told_from_silence() -> None:
     scan = Scan()
     with bus(2400, (1,), deaf=False) as line:
         settings = [serial_connection(line.master_end, b, "N", 1, 0.1) for b in (9600, 2400)]
-        asyncio.run(scan.run([settings], [1, 2], [], open_line=CountingMaster))
-        assert line.garbled == 3
+        asyncio.run(scan.run([settings], [1, 2], []))
+        assert line.garbled >= 3
     assert [c.baud for c in scan.garbled if c.driver == "modbus-rtu"] == [9600]
     assert not scan.found
 
@@ -160,14 +159,13 @@ def test_nothing_is_overwritten(tmp_path: Path, capfd: Told) -> None:
 def test_ctrl_c_shows_what_was_found_and_leaves_no_traceback() -> None:
     command = str(Path(sys.executable).parent / "compound-edge")
     with serial_devices(9600, {1: meter("generic/xy-md02")}) as line:
-        args = ["scan", "--port", line.master_end, "--units", "1-247", "--timeout", "0.4"]
+        args = ["scan", "--port", line.master_end, "--units", "1-246", "--timeout", "0.4"]
         with subprocess.Popen(
             [command, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             until_s = time.monotonic() + 30
-            while trouble(line.master_end) != "busy" and time.monotonic() < until_s:
+            while 3 not in line.asked and time.monotonic() < until_s:
                 time.sleep(0.05)
-            time.sleep(2.5)  # unit 1 has been found; some of the other 246 have been asked
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
     assert process.returncode == 1

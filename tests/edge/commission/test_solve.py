@@ -43,7 +43,8 @@ def coded(
 
 
 codings = st.tuples(
-    st.sampled_from(sorted(WORDS_OF_TYPE)), st.sampled_from(["ABCD", "CDAB", "BADC", "DCBA"])
+    st.sampled_from(sorted(set(WORDS_OF_TYPE) - {"u8", "s8", "f16"})),
+    st.sampled_from(["ABCD", "CDAB", "BADC", "DCBA"]),
 ).filter(lambda c: WORDS_OF_TYPE[c[0]] > 1 or c[1] in {"ABCD", "BADC"})
 
 
@@ -96,8 +97,9 @@ def test_every_register_coding_is_undone_by_the_decoder(
     coding: tuple[str, str], number: float
 ) -> None:
     kind, order = coding
-    assume(kind[0] != "u" or number >= 0)
-    assume(not kind.endswith("16") or abs(number) < 32_000)
+    assume(kind[0] in "sf" or number >= 0)
+    assume(not kind.endswith("16") or abs(number) < 9_000)
+    assume(kind != "bcd32" or number < 9e7)
     back = raw_number(packed(number, kind, order), kind, order)
     assert back == pytest.approx(number if kind[0] == "f" else round(number), rel=1e-6, abs=1e-30)
 
