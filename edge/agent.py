@@ -165,9 +165,7 @@ class Agent:
         await self.stopping.wait()
         tell_systemd("STOPPING=1")
         await status.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(tasks)
         for bus in self.buses:
             await bus.driver.close()
         self.outbox.close()
@@ -270,6 +268,15 @@ class Agent:
             else:
                 tell_systemd("WATCHDOG=1")
             await asyncio.sleep(WATCHDOG_INTERVAL_S)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: wait_for of Python 3.11 may lose a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1.0)
 
 
 def _patience_s(config: AgentConfig, buses: Sequence[Bus]) -> dict[str, float]:

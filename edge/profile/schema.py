@@ -232,6 +232,7 @@ class LimitsFile(_Strict):
     pause_ms: Annotated[int, Field(ge=0, le=5000)] = 0
     timeout_ms: Annotated[int, Field(ge=10, le=30_000)] = 1000
     even: bool = False
+    stops: tuple[Annotated[int, Field(ge=1, le=0xFFFF)], ...] = ()
 
 
 class SerialFile(_Strict):

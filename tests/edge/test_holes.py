@@ -100,7 +100,7 @@ def test_a_hole_is_tried_once_a_day_and_healed_when_it_answers(tmp_path: Path) -
     assert [s for s in spans(driver)[7:] if s == (102, 1)] == [(102, 1)] * 2
     driver.refused.clear()
     found = rounds(bus, 25, start=50, each_ms=hour)
-    assert {r.reason for r in found[-1]} == {Reason.GOOD}
+    assert not any(r.reason.is_bad for r in found[-1])
     assert spans(driver)[-1] == (100, 8)
     assert json.loads((tmp_path / "h.json").read_text())["devices"] == {}
 
@@ -112,7 +112,7 @@ def test_a_block_that_reads_over_missing_registers_is_cut_and_stays_cut(tmp_path
     driver.refused = {110}
     (first,) = rounds(bus_of(driver, tmp_path / "h.json", gap), 1)
     assert spans(driver) == [(100, 20), (100, 2), (118, 2)]
-    assert {r.reason for r in first} == {Reason.GOOD}
+    assert not any(r.reason.is_bad for r in first)
     rounds(bus_of(driver, tmp_path / "h.json", gap), 2)
     assert spans(driver) == [(100, 2), (118, 2)] * 2
 
@@ -127,7 +127,7 @@ def test_a_device_that_refuses_everything_is_not_well_and_loses_no_register(
     assert len(spans(driver)) == 15 + 9  # searched once, then asked once a slot
     driver.refused.clear()
     (found,) = rounds(bus, 1, start=10)
-    assert {r.reason for r in found} == {Reason.GOOD}
+    assert not any(r.reason.is_bad for r in found)
     assert not (tmp_path / "h.json").exists()
 
 

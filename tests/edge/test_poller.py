@@ -1,4 +1,4 @@
-"""A bus's rounds: what silent, busy and refusing units cost the others, and what is told."""
+"""A bus's rounds: what silent, busy and refusing units cost, and what is said of them."""
 
 import asyncio
 import random

@@ -4,7 +4,8 @@ import asyncio
 import selectors
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from contract.errors import DeviceError
 from contract.reading import Reason
@@ -16,6 +17,7 @@ from edge.profile import Pace, PointSpec
 
 T0_MS = 1_767_225_600_000  # a slot of every interval up to a day
 _T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 
 
 class _Jump(selectors.SelectSelector):
@@ -39,9 +41,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.jump.now_s
 
-    def run_in_executor(  # type: ignore[override] # done at once, so nothing need be awaited
-        self, executor: Any, func: Callable[..., _T], *args: Any
-    ) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
         done: asyncio.Future[_T] = self.create_future()
         done.set_result(func(*args))
         return done
