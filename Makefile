@@ -6,7 +6,7 @@ RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check test-real bench bench-server lock clean
+.PHONY: demo test check test-real soak bench bench-server lock clean
 
 demo: $(RUN)  ## the whole line on this machine; ONCE=1 stops after the table
 	$(BIN)/compound-sim demo $(if $(ONCE),--once)
@@ -23,6 +23,9 @@ check: $(DEV)  ## format, lint, types, layers
 test-real: $(DEV)  ## tests against independent parts; installs Debian packages
 	bash tests/real/install-debian.sh
 	$(BIN)/python -m pytest -m real tests/real
+
+soak: $(DEV)  ## reads of misbehaving slaves, SOAK_READS of them; a read may fail, but never lie
+	SOAK_READS=$(or $(SOAK_READS),3000000) $(BIN)/python -m pytest -s tests/edge/torture
 
 bench: $(DEV)  ## what it costs: fill, ingest, memory, processor time
 	$(BIN)/python -m tests.bench

@@ -12,7 +12,7 @@ One line is one device at one slot:
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -82,6 +82,52 @@ def _fields(r: Reading) -> list[str]:
     if r.reason is not Reason.GOOD:
         out.append(f"{name}{QUALITY_SUFFIX}={float(r.reason)!r}")
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The fixed text of some points' fields: `line,head` and `name=` for each."""
+
+    heads: tuple[str, ...]
+    names: tuple[str, ...]
+    head: str  # the one head of all, or empty
+
+
+def template(points: Sequence[PointId]) -> Template:
+    """Give the template of points that are encoded together at every slot."""
+    heads = tuple(series_key(MEASURANDS[p.measurand].medium, p.site, p.device) for p in points)
+    head = heads[0] if len(set(heads)) == 1 else ""
+    return Template(heads, tuple(f"{p.measurand}=" for p in points), head)
+
+
+Column = tuple[Template, Sequence[float], Mapping[int, Reason], float]  # values, doubts, lag_s
+
+
+def encode_columns(columns: Iterable[Column], time_ms: int) -> list[str]:
+    """Give the lines of one slot's values in columns: the very lines `encode` gives of readings.
+
+    Values are finite floats where `doubts` (by index) has no bad reason.
+    """
+    lines: dict[str, list[str]] = {}
+    lags: dict[str, float] = {}
+    for form, values, doubts, lag_s in columns:
+        if form.head and not doubts:
+            fields = [f"{name}{value!r}" for name, value in zip(form.names, values, strict=True)]
+            lines.setdefault(form.head, []).extend(fields)
+            lags[form.head] = max(lags.get(form.head, lag_s), lag_s)
+            continue
+        for i, (head, name, value) in enumerate(zip(form.heads, form.names, values, strict=True)):
+            fields = lines.setdefault(head, [])
+            reason = doubts.get(i, Reason.GOOD)
+            if not reason.is_bad:
+                fields.append(f"{name}{value!r}")
+            if reason is not Reason.GOOD:
+                fields.append(f"{name[:-1]}{QUALITY_SUFFIX}={float(reason)!r}")
+            lags[head] = max(lags.get(head, lag_s), lag_s)
+    return [
+        f"{head} {','.join(fields)},{LAG_FIELD}={lags[head]!r} {time_ms}"
+        for head, fields in lines.items()
+    ]
 
 
 def decode(text: str, precision: str = PRECISION) -> list[Reading]:

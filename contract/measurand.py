@@ -68,11 +68,15 @@ def _electricity() -> list[Measurand]:
     ]
     for key, zh in _PHASES:
         rows += [
-            Measurand(f"voltage_{key}_v", f"{zh}电压", "V", g, m, 0, 20_000),
+            Measurand(f"voltage_{key}_v", f"{zh}电压", "V", g, m, 0, 23_400),
             Measurand(f"current_{key}_a", f"{zh}电流", "A", g, m, -20_000, 20_000),
             Measurand(f"power_{key}_kw", f"{zh}有功功率", "kW", g, m, -20_000, 20_000),
             Measurand(f"power_factor_{key}", f"{zh}功率因数", "1", g, m, -1.0, 1.0),
         ]
+    rows += [
+        Measurand(f"voltage_{key}_v", f"{zh}线电压", "V", g, m, 0, 40_500)
+        for key, zh in (("l12", "AB"), ("l23", "BC"), ("l31", "CA"))
+    ]
     return rows
 
 
@@ -82,15 +86,16 @@ def _others() -> list[Measurand]:
     return [
         Measurand("volume_m3", "正向累计水量", "m³", c, water, 0, 1.0e8),
         Measurand("volume_reverse_m3", "反向累计水量", "m³", c, water, 0, 1.0e8),
-        Measurand("flow_m3_per_h", "瞬时流量", "m³/h", g, water, -10_000, 10_000),
+        Measurand("flow_m3_per_h", "瞬时流量", "m³/h", g, water, -5_000, 5_000),  # DN 600, 5 m/s
         Measurand("water_temperature_c", "水温", "°C", g, water, -10, 110),
-        Measurand("water_pressure_mpa", "水压", "MPa", g, water, 0, 10),
+        Measurand("water_pressure_mpa", "水压", "MPa", g, water, 0, 4),  # PN 40
         Measurand("pipe_state", "管道状态", "1", s, water, 0, 65_535),
         Measurand("door_in_total", "进入累计人次", "persons", c, access, 0, 4_294_967_295),
         Measurand("door_out_total", "离开累计人次", "persons", c, access, 0, 4_294_967_295),
         Measurand("people_now", "在场人数", "persons", g, access, 0, 100_000),
         Measurand("device_ok", "设备正常", "1", s, access, 0, 1),
         Measurand("temperature_c", "温度", "°C", g, env, -50, 80),
+        Measurand("setpoint_c", "设定温度", "°C", g, env, 5, 40),
         Measurand("humidity_percent", "相对湿度", "%", g, env, 0, 100),
         Measurand("co2_ppm", "二氧化碳", "ppm", g, env, 0, 20_000),
         Measurand("illuminance_lux", "照度", "lux", g, env, 0, 200_000),
@@ -109,6 +114,21 @@ def _agent() -> list[Measurand]:
         Measurand("poll_errors_total", "读取失败次数", "1", c, a, 0, big),
         Measurand("push_failures_total", "上送失败次数", "1", c, a, 0, big),
         Measurand("uptime_s", "运行时长", "s", g, a, 0, big),
+        # of a bus, as the device `<agent>.<bus>`
+        Measurand("bus_utilisation_percent", "总线占用率", "%", g, a, 0, 100),
+        Measurand("bus_lost_s", "总线等待无应答耗时", "s", c, a, 0, big),
+        Measurand("bus_requests_total", "总线请求次数", "1", c, a, 0, big),
+        Measurand("bus_retries_total", "总线重试次数", "1", c, a, 0, big),
+        Measurand("bus_timeouts_total", "总线超时次数", "1", c, a, 0, big),
+        Measurand("bus_crc_errors_total", "总线校验错误次数", "1", c, a, 0, big),
+        Measurand("bus_latency_p50_ms", "总线应答时间中位数", "ms", g, a, 0, big),
+        Measurand("bus_latency_p99_ms", "总线应答时间99分位", "ms", g, a, 0, big),
+        Measurand("bus_reads_shed_total", "因超时让路的读取次数", "1", c, a, 0, big),
+        Measurand("slots_missed_total", "错过时刻数", "1", c, a, 0, big),
+        # of a device, under its own name
+        Measurand("device_breaker_state", "设备熔断状态", "1", Kind.STATE, a, 0, 2),
+        Measurand("device_last_good_age_s", "距上次正常读数", "s", g, a, 0, big),
+        Measurand("device_lost_s", "等待设备无应答耗时", "s", c, a, 0, big),
         Measurand("sequence_first", "首序号", "1", g, d, 0, big),
         Measurand("sequence_last", "末序号", "1", g, d, 0, big),
         Measurand("oldest_ms", "最早读数时刻", "ms", g, d, 0, big),

@@ -27,6 +27,7 @@ class Reason(IntEnum):
     NOT_FINITE = 57  # NaN or infinite
     BAD_STATUS = 58  # the source's own status says bad (OPC UA)
     SUSPENDED = 59  # not asked: the unit is in back-off
+    RATIO_UNKNOWN = 60  # a register of the device that scales this value has not been read yet
 
     @property
     def is_bad(self) -> bool:
@@ -62,3 +63,22 @@ class Reading:
         """Keep the one invariant everything downstream relies on."""
         if (self.value is None) != self.reason.is_bad:
             raise ValueError(f"{self.point}: value {self.value} with reason {self.reason.name}")
+
+
+_make = object.__new__
+_put_point, _put_time, _put_value, _put_reason, _put_lag = (
+    vars(Reading)[name].__set__ for name in ("point", "time_ms", "value", "reason", "lag_s")
+)
+
+
+def good_reading(point: PointId, time_ms: int, value: float, lag_s: float) -> Reading:
+    """Give a good reading at less than half the cost of calling Reading, whose one check it
+    cannot fail.
+    """
+    reading = _make(Reading)
+    _put_point(reading, point)
+    _put_time(reading, time_ms)
+    _put_value(reading, value)
+    _put_reason(reading, Reason.GOOD)
+    _put_lag(reading, lag_s)
+    return reading

@@ -3,61 +3,110 @@
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from contract.clock import Clock, SystemClock, slot_of
-from contract.errors import DeliveryError
-from edge.config import AgentConfig, DeviceConfig, load_config
+from contract.errors import ConfigError, DeliveryError
+from contract.line import encode
+from edge.budget import plan_of, refusals
+from edge.config import AgentConfig, Connection, DeviceConfig, load_config
 from edge.decode import Source
 from edge.drivers.open import open_driver
-from edge.health import Progress, health_lines, outbox_values, tell_systemd
+from edge.health import (
+    Progress,
+    Utilisation,
+    agent_readings,
+    bus_readings,
+    outbox_values,
+    tell_systemd,
+)
 from edge.outbox import Bounds, Outbox
-from edge.plan import plan
-from edge.poller import Bus, Unit, run_bus
-from edge.profile import find_profile, known_refs
+from edge.poller import Bus, HoleBook, Unit, run_bus, stagger_ms, tick_ms
+from edge.profile import Pace, find_profile, known_refs
 from edge.push import Pusher
+from edge.status import VERSION, StatusServer, bus_status, socket_path
 
 HEALTH_INTERVAL_MS = 60_000
 WATCHDOG_INTERVAL_S = 10.0
+PATIENCE_LEAST_S, PATIENCE_INTERVALS = 400.0, 3.0
 RESTART_FIRST_S, RESTART_MAX_S = 1.0, 60.0
 _DAY_MS = 86_400_000
 log = structlog.get_logger()
 
 
 def read_config(path: Path) -> AgentConfig:
-    """Read agent.yaml against the shipped profiles; ConfigError with every problem."""
-    return load_config(path, known_refs())
+    """Read agent.yaml against the shipped profiles and what its buses can carry.
+
+    ConfigError with every problem.
+    """
+    config = load_config(path, known_refs())
+    if problems := refusals(config, str(path)):
+        raise ConfigError(problems)
+    return config
 
 
-def unit_of(config: AgentConfig, device: DeviceConfig) -> Unit:
-    """Give a configured device as the poller sees it: its plan and its ratios."""
+def unit_of(config: AgentConfig, device: DeviceConfig, book: HoleBook | None = None) -> Unit:
+    """Give a configured device as the poller sees it: its plan and its ratios.
+
+    `book` says which registers it is known to refuse.
+    """
     profile = find_profile(device.profile)
-    wanted = [p for p in profile.points if device.points is None or p.measurand in device.points]
     source = Source(
         config.site,
         device.id,
         ct_ratio=Fraction(str(device.ct_ratio)),
         pt_ratio=Fraction(str(device.pt_ratio)),
     )
-    pause_s = profile.limits.pause_ms / 1000
-    return Unit(source, device.unit, plan(wanted, profile.limits), pause_s)
+    unit = Unit(
+        source,
+        device.unit,
+        plan_of(config, device).all_blocks,
+        profile.limits.pause_ms / 1000,
+        profile.limits.timeout_ms / 1000,
+        device.priority,
+        profile.limits,
+    )
+    if book is not None:
+        unit.refused = book.of(device.id, profile.ref, unit.plan_name)
+        unit.rebuild()
+    return unit
 
 
-def buses_of(config: AgentConfig) -> list[Bus]:
-    """Give a bus for each connection that has devices."""
+def pace_ms_of(config: AgentConfig, connection: Connection) -> dict[Pace, int]:
+    """Give the interval of each pace on a connection in milliseconds."""
+    intervals = config.intervals_of(connection)
+    return {p: round(getattr(intervals, p.value) * 1000) for p in Pace}
+
+
+def buses_of(config: AgentConfig, book: HoleBook | None = None) -> list[Bus]:
+    """Give a bus for each connection that has devices, none ticking with another."""
+    used = [c for c in config.connections if config.devices_of(c.id)]
     out = []
-    for connection in config.connections:
-        units = [unit_of(config, d) for d in config.devices_of(connection.id)]
-        if units:
-            driver = open_driver(connection)
-            out.append(Bus(connection.id, driver, units, config.interval_s * 1000))
+    for number, connection in enumerate(used):
+        units = [unit_of(config, d, book) for d in config.devices_of(connection.id)]
+        pace_ms = pace_ms_of(config, connection)
+        interval_ms = tick_ms((r.pace for u in units for r in u.reads), pace_ms)
+        offset_ms = stagger_ms(number, len(used), interval_ms)
+        driver = open_driver(connection)
+        bus = Bus(connection.id, driver, units, interval_ms, pace_ms=pace_ms, offset_ms=offset_ms)
+        bus.book = book
+        out.append(bus)
     return out
+
+
+@dataclass(slots=True)
+class PushState:
+    """How pushing goes: the last success (monotonic), and what is wrong now."""
+
+    good_at_s: float | None = None
+    error: str | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +120,8 @@ class Agent:
     clock: Clock
     progress: Progress
     started_s: float
+    pushing: PushState = field(default_factory=PushState)
+    utilisation: dict[str, float] = field(default_factory=dict)  # of the last health interval
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
@@ -82,8 +133,11 @@ class Agent:
         if outbox.set_aside is not None:
             log.error("outbox_broken", set_aside=str(outbox.set_aside))
         token = config.push.token_file.read_text("utf-8").strip()
-        buses = buses_of(config)
-        progress = Progress([b.name for b in buses] + ["push"], clock)
+        book = HoleBook(Path(f"{config.outbox.path}.holes.json"))
+        buses = buses_of(config, book)
+        if book.broken is not None:
+            log.warning("holes_unreadable", file=str(book.path), error=book.broken)
+        progress = Progress(_patience_s(config, buses), clock)
         pusher = Pusher(config, token, outbox, clock)
         return cls(config, outbox, pusher, buses, clock, progress, clock.monotonic_s())
 
@@ -101,13 +155,17 @@ class Agent:
             asyncio.create_task(self._kept_alive("health", self._health)),
             asyncio.create_task(self._kept_alive("watchdog", self._watchdog)),
         ]
+        status = StatusServer(socket_path(self.config.outbox.path), self.status)
+        try:
+            await status.open()
+        except OSError as error:
+            log.warning("status_unavailable", error=str(error))
         log.info("agent_started", agent=self.config.agent, buses=len(self.buses))
         tell_systemd("READY=1")
         await self.stopping.wait()
         tell_systemd("STOPPING=1")
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await status.close()
+        await _cancelled(tasks)
         for bus in self.buses:
             await bus.driver.close()
         self.outbox.close()
@@ -133,47 +191,95 @@ class Agent:
         await run_bus(bus, self.outbox, self.clock, self.progress.moved)
 
     async def _push(self) -> None:
-        failed = False
+        state = self.pushing
         while True:
             wait_s = self.config.push.interval_s
             try:
                 pushed = await asyncio.to_thread(self.pusher.push)
             except DeliveryError as error:
                 wait_s = self.pusher.wait_s(error)
-                if not failed:
+                if state.error is None:
                     log.warning("push_failed", error=str(error), rounds=self.outbox.waiting()[0])
-                failed = True
+                state.error = str(error)
             else:
                 wait_s = 0.0 if pushed.more else wait_s
-                if failed:
+                if state.error is not None:
                     log.info("push_recovered", rounds_waiting=self.outbox.waiting()[0])
-                failed = False
+                state.error = None
+                if pushed.readings:
+                    state.good_at_s = self.clock.monotonic_s()
                 if pushed.quarantined:
                     log.warning("lines_quarantined", lines=pushed.quarantined)
             self.progress.moved("push")
             await asyncio.sleep(wait_s)
 
     async def _health(self) -> None:
+        meters = {b.name: Utilisation(self.started_s) for b in self.buses}
         while True:
             await asyncio.sleep(HEALTH_INTERVAL_MS / 1000)
-            values = {
-                **outbox_values(self.outbox),
-                "polls_total": sum(b.tally.polls for b in self.buses),
-                "poll_errors_total": sum(b.tally.errors for b in self.buses),
-                "push_failures_total": self.pusher.failures_total,
-                "uptime_s": self.clock.monotonic_s() - self.started_s,
-            }
+            now_s = self.clock.monotonic_s()
             slot_ms = slot_of(self.clock.now_ms(), HEALTH_INTERVAL_MS)
-            lines, count = health_lines(self.config, values, slot_ms)
+            readings = agent_readings(self.config, self._values(), slot_ms)
+            for bus in self.buses:
+                percent = self.utilisation[bus.name] = meters[bus.name].percent(bus, now_s)
+                readings += bus_readings(self.config, bus, percent, now_s, slot_ms)
+            lines, count = encode(readings), len(readings)
             await asyncio.to_thread(self.outbox.append, "agent", slot_ms, lines, count)
+
+    def _values(self) -> dict[str, float]:
+        return {
+            **outbox_values(self.outbox),
+            "polls_total": sum(b.tally.polls for b in self.buses),
+            "poll_errors_total": sum(b.tally.errors for b in self.buses),
+            "push_failures_total": self.pusher.failures_total,
+            "uptime_s": self.clock.monotonic_s() - self.started_s,
+        }
+
+    def _percent(self, bus: Bus, now_s: float) -> float:
+        """Give a bus's utilisation in the last health interval, or so far."""
+        so_far = Utilisation(self.started_s).percent(bus, now_s)
+        return self.utilisation.get(bus.name, so_far)
+
+    def status(self) -> dict[str, Any]:
+        """Give everything as plain data, for whoever asks at the status socket."""
+        now_s, pushing = self.clock.monotonic_s(), self.pushing
+        good_at_s = pushing.good_at_s
+        return {
+            "version": VERSION,
+            "agent": self.config.agent,
+            "site": self.config.site,
+            "time_ms": self.clock.now_ms(),
+            "values": self._values(),
+            "push": {
+                "url": self.config.push.url,
+                "last_good_age_s": None if good_at_s is None else now_s - good_at_s,
+                "error": pushing.error,
+            },
+            "stalled": self.progress.stalled(),
+            "buses": [bus_status(b, self._percent(b, now_s), now_s) for b in self.buses],
+        }
 
     async def _watchdog(self) -> None:
         """Feed systemd's watchdog only while every bus and the push loop move."""
-        patience_s = max(self.config.interval_s * 3.0, 400.0)
         while True:
-            stalled = self.progress.stalled(patience_s)
+            stalled = self.progress.stalled()
             if stalled:
                 log.error("loops_stalled", loops=",".join(stalled))
             else:
                 tell_systemd("WATCHDOG=1")
             await asyncio.sleep(WATCHDOG_INTERVAL_S)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: wait_for of Python 3.11 may lose a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1.0)
+
+
+def _patience_s(config: AgentConfig, buses: Sequence[Bus]) -> dict[str, float]:
+    """Give how long each loop may take for a turn."""
+    intervals_s = {b.name: b.interval_ms / 1000 for b in buses} | {"push": config.push.interval_s}
+    return {n: max(PATIENCE_INTERVALS * s, PATIENCE_LEAST_S) for n, s in intervals_s.items()}

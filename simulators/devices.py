@@ -49,6 +49,8 @@ class Device:
     counters: tuple[str, ...] = ()
     rollover_at: float = math.inf
     ct_ratio: int = 1
+    pt_ratio: int = 1
+    auxiliary: dict[str, float] = field(default_factory=dict)  # what ratio registers mean
     fault: FaultState = field(default_factory=FaultState)
     polls: int = 0
     _offset: dict[str, float] = field(default_factory=dict)

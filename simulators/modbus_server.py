@@ -1,35 +1,28 @@
 """Serves any device profile over Modbus TCP, RTU-over-TCP and serial RTU.
 
-Words are encoded by pymodbus (and byte-swapped here where a profile says so), never by the
-inverse of the edge's decoder, so that a symmetric mistake cannot hide.
+Registers are filled by simulators/encoding.py, which shares nothing with the edge's decoder.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Literal
 
 from pymodbus import FramerType
-from pymodbus.client.mixin import ModbusClientMixin
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from contract.clock import Clock
-from edge.profile import Basis, DeviceProfile, PointSpec, find_profile
+from edge.profile import DeviceProfile, find_profile
 from simulators.devices import Device, Fault
+from simulators.encoding import Written, encode, encode_auxiliary, usual
 from simulators.ports import free_port
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 SLOW_S = 3.0
 _NOISE = bytes.fromhex("c3aa0055fe817fe0")
-_TYPES = {
-    "u16": "UINT16", "s16": "INT16", "u32": "UINT32", "s32": "INT32",
-    "f32": "FLOAT32", "u64": "UINT64", "s64": "INT64", "f64": "FLOAT64",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +33,16 @@ class Served:
     device: Device
 
 
-def encode(point: PointSpec, value: float, ct_ratio: int = 1) -> list[int]:
-    """Give the registers of a canonical value, as the device would hold it."""
-    factor = point.factor
-    if point.basis is Basis.SECONDARY and point.canonical_unit not in {"V", "1", "Hz"}:
-        factor *= ct_ratio
-    raw = value if factor == 1 else value * factor.denominator / factor.numerator
-    kind = ModbusClientMixin.DATATYPE[_TYPES[point.type]]
-    word_order: Literal["big", "little"] = "little" if point.order in {"CDAB", "DCBA"} else "big"
-    number = raw if point.type.startswith("f") else round(Fraction(raw))
-    words: list[int] = ModbusClientMixin.convert_to_registers(number, kind, word_order=word_order)
-    if point.order in {"BADC", "DCBA"}:
-        words = [(w & 0xFF) << 8 | w >> 8 for w in words]
-    return words
-
-
 def registers(profile: DeviceProfile) -> list[SimData]:
     """Give the register spans of a profile; undefined addresses answer exception 02.
 
     Where the profile says that gaps may be read, they exist and hold zero.
     """
-    points = sorted(profile.points, key=lambda p: p.address)
+    points = sorted((*profile.points, *profile.auxiliary), key=lambda p: p.address)
     spans: list[list[int]] = []
     for point in points:
         if spans and point.address - spans[-1][1] <= profile.limits.max_gap:
-            spans[-1][1] = point.end
+            spans[-1][1] = max(spans[-1][1], point.end)
         else:
             spans.append([point.address, point.end])
     return [
@@ -90,16 +68,28 @@ def sim_device(served: Served, clock: Clock) -> SimDevice:
             await asyncio.sleep(SLOW_S)
         if kind is Fault.EXCEPTION:
             return ExcCodes.DEVICE_BUSY
-        values = device.values(clock.now_ms())
-        for point in profile.points:
-            if point.address < address + count and address < point.end:
-                words = encode(point, values[point.measurand], device.ct_ratio)
-                held[point.address - start : point.end - start] = words
+        for at, word, bits in _contents(device, profile, clock.now_ms(), address, count):
+            held[at - start] = held[at - start] & ~bits | word
         if kind is not Fault.SILENT:
             device.polls += 1
         return None
 
     return SimDevice(served.unit, registers(profile), action=action)
+
+
+def _contents(
+    device: Device, profile: DeviceProfile, now_ms: int, address: int, count: int
+) -> Iterator[Written]:
+    """Give what the registers of a request hold at this moment."""
+    values, ct, pt = device.values(now_ms), device.ct_ratio, device.pt_ratio
+    names = {a.measurand: usual(a, ct, pt) for a in profile.auxiliary} | device.auxiliary
+    for point in (*profile.points, *profile.auxiliary):
+        if not (point.address < address + count and address < point.end):
+            continue
+        if point.auxiliary:
+            yield from encode_auxiliary(point, names[point.measurand])
+        else:
+            yield from encode(point, values[point.measurand], ct, pt, names)
 
 
 def tracer(line: Sequence[Served], unit_at: int) -> Callable[[bool, bytes], bytes]:

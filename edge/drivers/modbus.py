@@ -1,183 +1,169 @@
-"""Modbus over TCP, RTU-over-TCP and serial RTU, by pymodbus behind a transaction guard.
+"""The Modbus driver: one question at a time, asked once more where that is safe.
 
-On Modbus TCP the library's retries are safe: each answer carries its transaction id.  On RTU it
-does not: a late answer would be taken for the next one's.  So the guard allows one transaction
-at a time, marks the link dirty before each request, and a link left dirty (timeout, short or
-foreign answer, cancelled read) is waited out and opened anew before it is used again.
+What keeps a wrong register away:
+- Modbus TCP: the transaction id.  A question without an answer is sent again under the same id.
+- RTU, serial or over TCP: time.  A silent unit leaves the line to others after its drain, and is
+  not asked again itself before the latest answer it could still give; a broken frame is read
+  away, then the question is asked once more; a frame of another shape or unit is refused.
+pymodbus builds the requests (frames.py); transactions, framing and timing are ours, because its
+RTU client takes late answers for the next question's and keeps no silence between frames.
 """
 
 import asyncio
-import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from pymodbus import FramerType, ModbusException
-from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
-from pymodbus.client.base import ModbusBaseClient
-from pymodbus.exceptions import ConnectionException
-from pymodbus.pdu import ModbusPDU
 
 from contract.errors import DeviceError
 from contract.reading import Reason
+from edge.config import Rs485
+from edge.drivers.link import Answer, Failure, Kind, Link
+from edge.drivers.patience import Patience
+from edge.drivers.rtu_tcp import RtuOverTcpLink
+from edge.drivers.serial_rtu import SerialLink
+from edge.drivers.tcp import TcpLink
+from edge.drivers.wire import Parity, Wire, silence_s
 from edge.plan import RawBlock, ReadBlock
 
-logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # its errors are ours to report
+__all__ = ["ModbusDriver", "rtu_link", "rtu_over_tcp_link", "silence_s", "tcp_link"]
 
-ILLEGAL_ADDRESS = 2
-FAST_LINE_BAUD = 19_200
-FAST_LINE_GAP_S = 0.00175  # the Modbus serial line guide fixes t3.5 above 19200 baud
 REOPEN_FIRST_S, REOPEN_MAX_S = 0.2, 30.0
+LATEST = 3.0  # ceilings, beyond the wait itself, in which an RTU unit may still answer late
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """How to make a client, and what its line needs.
-
-    make:    builds a client (inside the running loop)
-    guarded: no transaction id on the wire, so a dirty link is waited out and re-opened
-    gap_s:   silence between frames (t3.5 on a serial line)
-    drain_s: how long a late answer may still be under way
-    """
-
-    make: Callable[[], ModbusBaseClient]
-    guarded: bool
-    gap_s: float = 0.0
-    drain_s: float = 0.0
+def tcp_link(host: str, port: int, timeout_s: float) -> TcpLink:
+    """Give a Modbus TCP link."""
+    return TcpLink(host, port, timeout_s)
 
 
-def silence_s(baud: int, bits: int = 11) -> float:
-    """Give t3.5, the silence between two RTU frames, in seconds."""
-    return FAST_LINE_GAP_S if baud > FAST_LINE_BAUD else 3.5 * bits / baud
-
-
-def tcp_link(host: str, port: int, timeout_s: float) -> Link:
-    """Give a Modbus TCP link: one library retry, with the same transaction id."""
-
-    def make() -> ModbusBaseClient:
-        client = AsyncModbusTcpClient(
-            host, port=port, timeout=timeout_s, retries=1, reconnect_delay=0
-        )
-        client.set_max_no_responses(1_000_000)  # closing over one silent unit would hurt the rest
-        return client
-
-    return Link(make, guarded=False)
-
-
-def rtu_over_tcp_link(host: str, port: int, timeout_s: float) -> Link:
+def rtu_over_tcp_link(host: str, port: int, timeout_s: float) -> RtuOverTcpLink:
     """Give a link to a serial server that passes RTU frames through."""
-
-    def make() -> ModbusBaseClient:
-        return AsyncModbusTcpClient(
-            host,
-            port=port,
-            framer=FramerType.RTU,
-            timeout=timeout_s,
-            retries=0,
-            reconnect_delay=0,
-        )
-
-    return Link(make, guarded=True)  # a new socket needs no drain
+    return RtuOverTcpLink(host, port, timeout_s)
 
 
-def rtu_link(device: str, baud: int, parity: str, stopbits: int, timeout_s: float) -> Link:
-    """Give a serial RTU link."""
-
-    def make() -> ModbusBaseClient:
-        return AsyncModbusSerialClient(
-            device,
-            baudrate=baud,
-            parity=parity,
-            stopbits=stopbits,
-            timeout=timeout_s,
-            retries=0,
-            reconnect_delay=0,
-        )
-
-    return Link(make, guarded=True, gap_s=silence_s(baud), drain_s=timeout_s)
+def rtu_link(
+    device: str,
+    baud: int,
+    parity: Parity,
+    stopbits: int,
+    timeout_s: float,
+    gap_s: float = 0.0,
+    rs485: Rs485 | None = None,
+) -> SerialLink:
+    """Give a serial RTU link; gap_s is silence that is wanted beyond t3.5."""
+    return SerialLink(device, Wire(baud, parity, stopbits, gap_s), timeout_s, rs485)
 
 
 class ModbusDriver:
     """One Modbus connection."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
-        self._client: ModbusBaseClient | None = None
-        self._dirty = False
-        self._quiet_since_s = 0.0
-        self._reopen_s = REOPEN_FIRST_S
+        self.link = link
+        self.stats = link.stats
+        self._patience = Patience(link.floor_s)
+        self._one_at_a_time = asyncio.Lock()
+        self._forgotten_at_s: dict[int, float] = {}  # when a guarded unit may be asked again
+        self._reopen_s = 0.0
         self._reopen_at_s = 0.0
+        self._was_open = False
 
-    async def read(self, unit: int, block: ReadBlock, pause_s: float = 0.0) -> RawBlock:
+    async def read(
+        self, unit: int, block: ReadBlock, pause_s: float = 0.0, timeout_s: float | None = None
+    ) -> RawBlock:
         """Read one block of registers; DeviceError with the reason when that fails."""
-        await self._make_clean()
-        client = await self._connected()
-        await self._keep_silence(max(self._link.gap_s, pause_s))
-        self._dirty = self._link.guarded
-        try:
-            answer = await self._request(client, unit, block)
-        except ConnectionException as error:
-            await self.close()
-            raise DeviceError(Reason.REFUSED, str(error)) from error
-        except ModbusException as error:
-            raise DeviceError(Reason.TIMEOUT, str(error)) from error
-        finally:
-            self._quiet_since_s = asyncio.get_running_loop().time()
-        words = _checked(answer, unit, block)
-        self._dirty = False
-        if isinstance(words, DeviceError):
-            raise words
-        return RawBlock(block, words)
-
-    async def _request(self, client: ModbusBaseClient, unit: int, block: ReadBlock) -> ModbusPDU:
-        ask = client.read_input_registers if block.function == 4 else client.read_holding_registers
-        answer: ModbusPDU = await ask(block.address, count=block.count, device_id=unit)
-        return answer
+        most_s = self.link.timeout_s
+        ceiling_s = most_s if timeout_s is None or timeout_s > most_s else timeout_s
+        async with self._one_at_a_time:
+            answer = await self._asked(unit, block, pause_s, ceiling_s)
+            if not isinstance(answer, tuple) and self._helps_again(answer):
+                self.stats.retries += 1
+                answer = await self._asked(unit, block, pause_s, ceiling_s, again=True)
+        if isinstance(answer, tuple):
+            return RawBlock(block, answer)
+        raise DeviceError(answer.reason, answer.detail)
 
     async def close(self) -> None:
         """Close the link."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        await self.link.close()
 
-    async def _make_clean(self) -> None:
-        if self._dirty:  # an answer may still be under way: it must not meet the next request
-            await asyncio.sleep(self._link.drain_s)
-            await self.close()
-            self._dirty = False
+    def _helps_again(self, failure: Failure) -> bool:
+        if failure.kind is Kind.SILENT:
+            return not self.link.is_guarded
+        return failure.kind in {Kind.DAMAGED, Kind.LOST}
 
-    async def _keep_silence(self, gap_s: float) -> None:
-        wait_s = self._quiet_since_s + gap_s - asyncio.get_running_loop().time()
+    async def _asked(
+        self, unit: int, block: ReadBlock, pause_s: float, ceiling_s: float, *, again: bool = False
+    ) -> Answer:
+        link, now = self.link, asyncio.get_running_loop().time
+        if self._forgotten_at_s and unit in self._forgotten_at_s:
+            late_s = max(self._forgotten_at_s[unit] - now(), 0.0)
+            self.stats.lost_s += late_s
+            await asyncio.sleep(late_s)
+            del self._forgotten_at_s[unit]
+        if not link.is_open:
+            refused = await self._opened()
+            if refused is not None:
+                return refused
+        wire_s = link.answer_wire_s(block.count)
+        wait_s = self._patience.wait_s(unit, ceiling_s, wire_s)
+        self.stats.requests += 1
+        began_s, lost_s = now(), self.stats.lost_s
+        try:
+            answer = await link.exchange(unit, block, pause_s, wait_s, again=again)
+        except asyncio.CancelledError:
+            if link.is_guarded:
+                self._forgotten_at_s[unit] = now() + LATEST * max(ceiling_s, wait_s)
+            raise
+        spent_s = now() - began_s - (self.stats.lost_s - lost_s)  # without a drain
+        if isinstance(answer, tuple):
+            self._count_heard(unit, spent_s, wire_s)
+        else:
+            self._count_failure(unit, answer, spent_s)
+            if link.is_guarded and answer.kind in {Kind.SILENT, Kind.FOREIGN}:
+                self._forgotten_at_s[unit] = now() + LATEST * max(ceiling_s, wait_s)
+        return answer
+
+    def _count_heard(self, unit: int, spent_s: float, wire_s: float) -> None:
+        stats, took_s = self.stats, self.link.took_s
+        stats.busy_s += spent_s
+        stats.latencies_s.append(took_s)
+        self._patience.heard(unit, took_s - wire_s)
+        self._reopen_s = 0.0
+
+    def _count_failure(self, unit: int, failure: Failure, spent_s: float) -> None:
+        stats = self.stats
+        match failure.kind:
+            case Kind.EXCEPTION:
+                stats.exceptions += 1
+                self._count_heard(unit, spent_s, 0.0)
+                return
+            case Kind.SILENT:
+                stats.timeouts += 1
+                self._patience.silent(unit)
+            case Kind.DAMAGED:
+                stats.crc_errors += 1
+            case Kind.FOREIGN:
+                stats.foreign += 1
+            case Kind.LOST | Kind.CLOSED:
+                self._back_off()
+        stats.lost_s += spent_s
+
+    async def _opened(self) -> Failure | None:
+        """Open the link unless it is too early to try again; give what is in the way."""
+        now = asyncio.get_running_loop().time
+        wait_s = self._reopen_at_s - now()
         if wait_s > 0:
-            await asyncio.sleep(wait_s)
+            detail = f"the link is down; it is opened again in {wait_s:.1f} s at the earliest"
+            return Failure(Kind.CLOSED, Reason.REFUSED, detail)
+        try:
+            await self.link.open()
+        except DeviceError as error:
+            self._back_off()
+            return Failure(Kind.CLOSED, error.reason, error.detail)
+        self.stats.reopened += self._was_open
+        self._was_open = True
+        return None
 
-    async def _connected(self) -> ModbusBaseClient:
-        if self._client is not None and self._client.connected:
-            return self._client
-        await self.close()
+    def _back_off(self) -> None:
+        """Wait longer with every opening that led to no answer; not at all after the first loss."""
         now_s = asyncio.get_running_loop().time()
-        if now_s < self._reopen_at_s:
-            raise DeviceError(Reason.REFUSED, "link is down; waiting before opening it again")
-        client = self._link.make()
-        if not await client.connect():
-            client.close()
-            self._reopen_at_s = now_s + self._reopen_s * random.uniform(0.8, 1.2)
-            self._reopen_s = min(self._reopen_s * 2, REOPEN_MAX_S)
-            raise DeviceError(Reason.REFUSED, "link could not be opened")
-        self._reopen_s = REOPEN_FIRST_S
-        self._client = client
-        return client
-
-
-def _checked(answer: ModbusPDU, unit: int, block: ReadBlock) -> tuple[int, ...] | DeviceError:
-    """Give the words, or the device's own exception; raise when the answer is another's."""
-    if answer.dev_id != unit or answer.function_code & 0x7F != block.function:
-        raise DeviceError(Reason.PROTOCOL, f"answer of unit {answer.dev_id} to unit {unit}")
-    if answer.isError():
-        code = getattr(answer, "exception_code", 0)
-        reason = Reason.ILLEGAL_ADDRESS if code == ILLEGAL_ADDRESS else Reason.DEVICE_EXCEPTION
-        return DeviceError(reason, f"exception {code} at {block.address:#06x}")
-    if len(answer.registers) != block.count:
-        got = f"{len(answer.registers)} of {block.count} registers"
-        raise DeviceError(Reason.PROTOCOL, got)
-    return tuple(answer.registers)
+        self._reopen_at_s = now_s + self._reopen_s * random.uniform(0.8, 1.2)
+        self._reopen_s = min(max(self._reopen_s * 2, REOPEN_FIRST_S), REOPEN_MAX_S)

@@ -8,6 +8,7 @@ from asyncua import Client, ua
 
 from contract.errors import DeviceError
 from contract.reading import Reason
+from edge.drivers.protocol import LinkStats
 from edge.plan import RawBlock, ReadBlock
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
@@ -22,12 +23,15 @@ class OpcUaDriver:
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url, self._timeout_s = url, timeout_s
+        self.stats = LinkStats()
         self._client: Client | None = None
         self._nodes: dict[str, ua.NodeId] = {}
         self._reopen_s = REOPEN_FIRST_S
         self._reopen_at_s = 0.0
 
-    async def read(self, unit: int, block: ReadBlock, pause_s: float = 0.0) -> RawBlock:
+    async def read(
+        self, unit: int, block: ReadBlock, pause_s: float = 0.0, timeout_s: float | None = None
+    ) -> RawBlock:
         """Read the block's nodes; a bad status gives None for that node alone."""
         client = await self._connected()
         try:

@@ -2,119 +2,16 @@
 
 import itertools
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
 from contract.errors import ConfigError, Problem, problems_from
-from contract.measurand import MEASURANDS
 from edge.profile import model as m
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PointFile(_Strict):
-    """One entry of `points`."""
-
-    measurand: str
-    function: Literal[3, 4] | None = None
-    address: Annotated[int, Field(ge=0, le=0xFFFF)] | None = None
-    type: Literal["u16", "s16", "u32", "s32", "f32", "u64", "s64", "f64"] | None = None
-    order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
-    scale: str | float | int = 1
-    unit: str
-    basis: m.Basis = m.Basis.DIRECT
-    node: str | None = None
-    sentinels: tuple[int, ...] = ()
-
-    @field_validator("measurand")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in MEASURANDS:
-            raise ValueError("a measurand of the contract; fix: see contract/measurand.py")
-        return value
-
-    @model_validator(mode="after")
-    def _unit_fits(self) -> Self:
-        wanted = MEASURANDS[self.measurand].unit
-        if m.UNITS.get(self.unit, ("",))[0] != wanted:
-            fits = ", ".join(u for u, (canonical, _) in m.UNITS.items() if canonical == wanted)
-            raise ValueError(f"a unit that converts to {wanted}; fix: use one of {fits}")
-        return self
-
-    def spec(self) -> m.PointSpec:
-        """Give the checked point."""
-        return m.PointSpec(
-            measurand=self.measurand,
-            function=self.function or 0,
-            address=self.address or 0,
-            type=self.type or "",
-            order=self.order,
-            scale=Fraction(str(self.scale)),
-            unit=self.unit,
-            basis=self.basis,
-            node=self.node or "",
-            sentinels=self.sentinels,
-        )
-
-
-class SourceFile(_Strict):
-    """Where the register facts come from."""
-
-    document: str
-    revision: str = ""
-    note: str = ""
-
-
-class LimitsFile(_Strict):
-    """What the device stands."""
-
-    max_registers: Annotated[int, Field(ge=1, le=125)] = 125
-    max_gap: Annotated[int, Field(ge=0, le=120)] = 0
-    pause_ms: Annotated[int, Field(ge=0, le=5000)] = 0
-    timeout_ms: Annotated[int, Field(ge=10, le=30_000)] = 1000
-    even: bool = False
-
-
-class SerialFile(_Strict):
-    """Factory serial settings."""
-
-    baud: Annotated[int, Field(ge=300, le=921_600)] = 9600
-    parity: Literal["N", "E", "O"] = "N"
-    stopbits: Literal[1, 2] = 1
-
-
-class ExampleFile(_Strict):
-    """Words in, readings out."""
-
-    source: str
-    function: Literal[3, 4]
-    address: Annotated[int, Field(ge=0, le=0xFFFF)]
-    words: tuple[Annotated[int, Field(ge=0, le=0xFFFF)], ...]
-    readings: dict[str, float | None]
-
-
-class ProfileFile(_Strict):
-    """A device type, as its YAML file says it."""
-
-    maker: str
-    model: str
-    variant: str = ""
-    title: str
-    protocol: m.Protocol
-    evidence: Literal["manual", "simulated", "bench", "field"]
-    sources: Annotated[tuple[SourceFile, ...], Field(min_length=1)]
-    serial: SerialFile | None = None
-    limits: LimitsFile = LimitsFile()
-    points: Annotated[tuple[PointFile, ...], Field(min_length=1)]
-    examples: tuple[ExampleFile, ...] = ()
+from edge.profile.schema import ProfileFile, RegisterFile
 
 
 def load_profile(path: Path) -> m.DeviceProfile:
@@ -151,6 +48,7 @@ def _profile(file: ProfileFile) -> m.DeviceProfile:
         serial=m.SerialLine(**file.serial.model_dump()) if file.serial else None,
         points=tuple(p.spec() for p in file.points),
         examples=tuple(m.Example(**e.model_dump()) for e in file.examples),
+        auxiliary=tuple(a.spec() for a in file.auxiliary),
         sources=tuple(" · ".join(filter(None, s.model_dump().values())) for s in file.sources),
     )
 
@@ -164,44 +62,98 @@ def _cross_checks(file: ProfileFile) -> Iterator[_Finding]:
         if point.measurand in seen:
             yield f"points.{i}.measurand", "each measurand once", point.measurand, "remove one"
         seen.add(point.measurand)
-        yield from _keys_fit(i, point, file)
+        if file.protocol is m.Protocol.OPCUA:
+            if point.node is None:
+                yield f"points.{i}.node", "a browse path", "nothing", "add node"
+        else:
+            yield from _registers_fit(f"points.{i}", point, file)
+    for i, extra in enumerate(file.auxiliary):
+        yield from _registers_fit(f"auxiliary.{i}", extra, file)
+    yield from _names_fit(file)
     if file.protocol is m.Protocol.MODBUS:
         yield from _overlaps(file)
     for i, example in enumerate(file.examples):
-        for name in sorted(set(example.readings) - {p.measurand for p in file.points}):
+        for name in sorted(set(example.readings) - seen):
             yield f"examples.{i}.readings.{name}", "a measurand of a point", name, "correct it"
 
 
-def _keys_fit(i: int, point: PointFile, file: ProfileFile) -> Iterator[_Finding]:
-    if file.protocol is m.Protocol.OPCUA:
-        if point.node is None:
-            yield f"points.{i}.node", "a browse path", "nothing", "add node"
-        return
-    for key in ("function", "address", "type"):
-        if getattr(point, key) is None:
-            yield f"points.{i}.{key}", "a value", "nothing", f"add {key}"
+def _registers_fit(key: str, point: RegisterFile, file: ProfileFile) -> Iterator[_Finding]:
+    for name in ("function", "address"):
+        if getattr(point, name) is None:
+            yield f"{key}.{name}", "a value", "nothing", f"add {name}"
             return
-    words = m.WORDS_OF_TYPE[point.type or ""]
+    if point.type is None and point.parts is None:
+        yield f"{key}.type", "a value", "nothing", "add type, or parts"
+        return
+    address = point.address or 0
+    words = point.coding().words
     if words > file.limits.max_registers:
-        yield (
-            f"points.{i}.type",
-            f"<= {file.limits.max_registers} registers",
-            str(words),
-            "see limits",
-        )
-    if words == 1 and point.order in {"CDAB", "DCBA"}:
-        yield f"points.{i}.order", "ABCD or BADC for one register", point.order, "drop the order"
-    if file.limits.even and ((point.address or 0) % 2 or words % 2):
-        yield f"points.{i}.address", "even address and width", hex(point.address or 0), "correct it"
+        limit = f"<= {file.limits.max_registers} registers"
+        yield f"{key}.{'parts' if point.parts else 'type'}", limit, str(words), "see limits"
+    if address + words > 0x10000:
+        yield f"{key}.address", "a span that ends by 0xFFFF", hex(address), "correct it"
+    if file.limits.even and (address % 2 or words % 2):
+        yield f"{key}.address", "even address and width", hex(address), "correct it"
+
+
+def _names_fit(file: ProfileFile) -> Iterator[_Finding]:
+    known = [a.name for a in file.auxiliary]
+    for name in sorted({n for n in known if known.count(n) > 1}):
+        yield "auxiliary", "each name once", name, "rename one"
+    named: set[str] = set()
+    for i, point in enumerate(file.points):
+        for key in ("scale_by", "exponent", "ct", "pt"):
+            name = getattr(point, key)
+            if name is None:
+                continue
+            named.add(name)
+            if name not in known:
+                expected = f"one of auxiliary: {', '.join(known) or 'none given'}"
+                yield f"points.{i}.{key}", expected, name, "add it to auxiliary, or correct it"
+    for name in sorted(set(known) - named):
+        yield "auxiliary", "a name some point is scaled by", name, "remove it"
 
 
 def _overlaps(file: ProfileFile) -> Iterator[_Finding]:
-    specs = [p.spec() for p in file.points if p.type and p.function and p.address is not None]
+    owners: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    specs = [e.spec() for e in file.points] + [e.spec() for e in file.auxiliary]
+    specs = [s for s in specs if s.function and s.words]
     specs.sort(key=lambda s: (s.function, s.address))
     for a, b in itertools.pairwise(specs):
-        if a.function == b.function and b.address < a.end:
-            got = f"{b.measurand} at {b.address:#06x} inside {a.measurand}"
-            yield "points", "points that do not overlap", got, "correct one address"
+        if a.function == b.function and _encloses(a, b):
+            got = f"{b.measurand} inside the registers of {a.measurand}"
+            yield "points", "points that do not enclose others", got, "split the parts otherwise"
+            return
+    for spec in specs:
+        for register, bits in _own_bits(spec):
+            taken = owners.setdefault((spec.function, register), [])
+            for other_bits, other in taken:
+                if bits & other_bits:
+                    got = f"{spec.measurand} and {other} both at {register:#06x}"
+                    yield "points", "points that do not overlap", got, "correct one address"
+                    return
+            taken.append((bits, spec.measurand))
+
+
+def _encloses(a: m.PointSpec, b: m.PointSpec) -> bool:
+    """Say whether a span swallows its follower: a plan in address order would tear it."""
+    return b.end < a.end or (b.address == a.address and b.end != a.end)
+
+
+def _own_bits(spec: m.PointSpec) -> Iterator[tuple[int, int]]:
+    """Give (register, bits) that no other point may use; exponents and signs may be shared."""
+    for part in spec.pieces:
+        if part.role is not m.Role.ADD:
+            continue
+        for k in range(part.words):
+            bits = 0xFFFF
+            if part.type in {"u8", "s8"}:
+                bits = 0xFF00 if part.half == "hi" else 0x00FF
+            elif part.mask and part.words == 1 and part.order == "ABCD":
+                bits = part.mask
+            elif part.mask and part.order == "ABCD":
+                bits = part.mask >> (16 * (part.words - 1 - k)) & 0xFFFF
+            yield spec.address + part.at + k, bits
 
 
 @cache

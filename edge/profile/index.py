@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.profile.file import ProfileFile
 from edge.profile.model import DeviceProfile
+from edge.profile.schema import ProfileFile
 
 _HEAD = """# 设备档案 Device profiles
 

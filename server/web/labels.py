@@ -17,6 +17,7 @@ REASONS = {
     Reason.NOT_FINITE: "非数值",
     Reason.BAD_STATUS: "网关标记无效",
     Reason.SUSPENDED: "暂停读取",
+    Reason.RATIO_UNKNOWN: "变比未知",
 }
 CARRIERS = {"electricity": "电", "water": "水"}
 ROLES = {"main": "总表", "sub": "分表"}

@@ -32,7 +32,7 @@ def test_profiles_lists_every_point_with_its_exact_coding(
     assert (water["word_order"], water["byte_order"]) == ("little", "little")
 
 
-@pytest.mark.parametrize("command", ["run", "check", "read", "outbox", "profiles"])
+@pytest.mark.parametrize("command", ["run", "check", "read", "outbox", "status", "profiles"])
 def test_every_command_shows_an_example(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

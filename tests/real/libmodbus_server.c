@@ -1,4 +1,5 @@
-/* An independent Modbus TCP device: input registers by libmodbus, filled with known floats. */
+/* An independent device: input registers by libmodbus, filled with known floats.
+   server PORT: Modbus TCP on loopback;  server DEVICE BAUD: RTU on a serial port, 8N1. */
 #include <errno.h>
 #include <modbus.h>
 #include <stdio.h>
@@ -15,8 +16,10 @@ static void set_float(float value, uint16_t *registers) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 2) return 2;
-  modbus_t *bus = modbus_new_tcp("127.0.0.1", atoi(argv[1]));
+  if (argc != 2 && argc != 3) return 2;
+  int serial = argc == 3;
+  modbus_t *bus = serial ? modbus_new_rtu(argv[1], atoi(argv[2]), 'N', 8, 1)
+                         : modbus_new_tcp("127.0.0.1", atoi(argv[1]));
   modbus_mapping_t *map = modbus_mapping_new(0, 0, 0, 400);
   if (bus == NULL || map == NULL) return 1;
   modbus_set_slave(bus, 1);
@@ -24,16 +27,16 @@ int main(int argc, char **argv) {
   set_float(12500.0f, map->tab_input_registers + 0x34);
   set_float(49.98f, map->tab_input_registers + 0x46);
   set_float(11114.29f, map->tab_input_registers + 0x48);
-  int listening = modbus_tcp_listen(bus, 1);
-  if (listening < 0) return 1;
+  int listening = serial ? -1 : modbus_tcp_listen(bus, 1);
+  if (serial ? modbus_connect(bus) < 0 : listening < 0) return 1;
   printf("ready\n");
   fflush(stdout);
-  modbus_tcp_accept(bus, &listening);
+  if (!serial) modbus_tcp_accept(bus, &listening);
   for (;;) {
     uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
     int length = modbus_receive(bus, query);
     if (length > 0) modbus_reply(bus, query, length, map);
-    else if (length == -1) break;
+    else if (length == -1 && !serial) break; /* on a serial line: noise, or another's frame */
   }
   close(listening);
   modbus_mapping_free(map);

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from contract.clock import SystemClock
+from contract.errors import DeviceError
+from contract.reading import Reason
 from edge.decode import Source, decode
-from edge.drivers.modbus import ModbusDriver, tcp_link
-from edge.plan import plan
+from edge.drivers.modbus import ModbusDriver, rtu_link, tcp_link
+from edge.plan import ReadBlock, plan
 from edge.profile import find_profile
 from simulators.devices import Device
 from simulators.modbus_server import Served, serve_serial, serve_tcp
@@ -36,31 +38,50 @@ def libmodbus_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def test_our_driver_reads_a_libmodbus_device(libmodbus_server: Path) -> None:
-    port = free_port()
-    process = subprocess.Popen([str(libmodbus_server), str(port)], stdout=subprocess.PIPE)
+@contextmanager
+def libmodbus(program: Path, *where: str) -> Iterator[None]:
+    process = subprocess.Popen([str(program), *where], stdout=subprocess.PIPE)
     assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    try:
+        assert process.stdout.readline() == b"ready\n"
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
+
+def values(driver: ModbusDriver) -> dict[str, float | None]:
     async def read() -> dict[str, float | None]:
-        driver = ModbusDriver(tcp_link("127.0.0.1", port, 2.0))
         profile = find_profile(REF)
         out = {}
         for block in plan(profile.points, profile.limits):
             for r in decode(await driver.read(1, block), Source("s", "d"), 0):
                 out[r.point.measurand] = r.value
+        with pytest.raises(DeviceError) as caught:
+            await driver.read(1, ReadBlock(4, 5000, 2, ()))
+        assert caught.value.reason is Reason.ILLEGAL_ADDRESS
         await driver.close()
         return out
 
-    try:
-        got = asyncio.run(read())
-    finally:
-        process.terminate()
-        process.wait()
+    return asyncio.run(read())
+
+
+def check(got: dict[str, float | None]) -> None:
     assert got["voltage_l1_v"] == pytest.approx(230.5)
     assert got["power_kw"] == pytest.approx(12.5)
     assert got["frequency_hz"] == pytest.approx(49.98, rel=1e-6)
     assert got["energy_import_kwh"] == pytest.approx(11114.29, rel=1e-6)
+
+
+def test_our_driver_reads_a_libmodbus_device_over_tcp(libmodbus_server: Path) -> None:
+    port = free_port()
+    with libmodbus(libmodbus_server, str(port)):
+        check(values(ModbusDriver(tcp_link("127.0.0.1", port, 2.0))))
+
+
+def test_our_driver_reads_a_libmodbus_device_on_a_serial_line(libmodbus_server: Path) -> None:
+    with PtyLine(9600) as line, libmodbus(libmodbus_server, line.device_end, "9600"):
+        check(values(ModbusDriver(rtu_link(line.master_end, 9600, "N", 1, 2.0))))
 
 
 def shown() -> dict[str, float]:

@@ -12,6 +12,7 @@ from contract.clock import SystemClock
 from contract.errors import DeviceError
 from contract.reading import Reason
 from edge.drivers.modbus import ModbusDriver, tcp_link
+from edge.drivers.tcp import TcpLink
 from edge.plan import ReadBlock
 from simulators.compound import Compound
 from simulators.control import ControlServer
@@ -60,7 +61,7 @@ def with_server(ask: Asked) -> Device:
     [
         (Fault.SILENT, Reason.TIMEOUT),
         (Fault.SLOW, Reason.TIMEOUT),
-        (Fault.GARBAGE, Reason.TIMEOUT),
+        (Fault.GARBAGE, Reason.PROTOCOL),
         (Fault.EXCEPTION, Reason.DEVICE_EXCEPTION),
     ],
 )
@@ -121,9 +122,8 @@ def test_an_independent_client_reads_the_same_registers() -> None:
 
 
 def port_of(driver: ModbusDriver) -> int:
-    client = driver._client
-    assert client is not None
-    return int(client.comm_params.port)
+    assert isinstance(driver.link, TcpLink)
+    return driver.link.port
 
 
 def test_faults_are_switched_through_the_control_door() -> None:

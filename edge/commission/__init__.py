@@ -1,0 +1,1 @@
+"""Commissioning: scan, probe, solve, record, accept, for an electrician with a laptop."""

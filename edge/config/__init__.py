@@ -1,0 +1,31 @@
+"""Config: agent.yaml → AgentConfig.  What this agent reads and where it sends it."""
+
+from edge.config.file import load_config
+from edge.config.model import (
+    AgentConfig,
+    Connection,
+    DeviceConfig,
+    Intervals,
+    ModbusRtu,
+    ModbusRtuTcp,
+    ModbusTcp,
+    OpcUa,
+    OutboxConfig,
+    PushConfig,
+    Rs485,
+)
+
+__all__ = [
+    "AgentConfig",
+    "Connection",
+    "DeviceConfig",
+    "Intervals",
+    "ModbusRtu",
+    "ModbusRtuTcp",
+    "ModbusTcp",
+    "OpcUa",
+    "OutboxConfig",
+    "PushConfig",
+    "Rs485",
+    "load_config",
+]
