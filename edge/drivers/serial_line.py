@@ -57,10 +57,10 @@ class SerialLine:
         self.close()
         try:
             port = serial.Serial(
-                self._device, self.wire.baud, parity=self.wire.parity,
+                self._device, self.wire.baud, parity=self._parity(),
                 stopbits=self.wire.stopbits, exclusive=True,
             )  # fmt: skip
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (serial.SerialException, OSError, ValueError, termios.error) as error:
             raise DeviceError(Reason.REFUSED, self._why(error)) from error
         try:
             if self._rs485 is not None:
@@ -172,6 +172,11 @@ class SerialLine:
             if chunk:
                 return chunk
         raise OSError(errno.EIO, "hung up")
+
+    def _parity(self) -> str:
+        """Give the parity to set: a pty has none, and refuses it when it is opened again."""
+        is_pty = os.path.realpath(self._device).startswith("/dev/pts/")
+        return "N" if is_pty else self.wire.parity
 
     def _why(self, error: Exception) -> str:
         code = getattr(error, "errno", None)

@@ -240,6 +240,17 @@ def test_a_port_is_ours_alone() -> None:
         asyncio.run(run(line.path))
 
 
+def test_a_port_is_opened_again_with_the_same_parity() -> None:
+    async def run(path: str) -> None:
+        driver = ModbusDriver(rtu_link(path, 9600, "E", 1, 1.0))
+        for _ in range(3):
+            assert (await driver.read(1, BLOCK)).words == WORDS
+            await driver.close()
+
+    with LineModel(right) as line:
+        asyncio.run(run(line.path))
+
+
 def test_a_port_that_vanishes_is_found_again(tmp_path: Path) -> None:
     port, seen = tmp_path / "usb", set[Reason]()
 
