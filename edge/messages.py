@@ -188,8 +188,9 @@ MESSAGES = {
     "sheet_findings": "检查项目 Findings",
     "sheet_readings": "读数（{samples} 次采样）Readings",
     "sheet_columns": "测点|最后|最小|最大|单位",
-    "sheet_facts": "设备代号|安装地点|设备类型|档案|线路|站号|电流变比|电压变比|观察|端口",
+    "sheet_facts": "设备代号|安装地点|设备类型|档案|线路|站号|电流变比|电压变比|观察|核对",
     "sheet_span": "{samples} 次采样，{minutes:.1f} 分钟",
+    "sheet_checked": "表屏 {displays} 项，钳表 {clamps} 项",
     "sheet_signatures": "调试人　　　　　　日期|用户代表　　　　　日期|监理　　　　　　　日期",
     # plan: budgets and the plan that `check` prints
     "budget_expected": "一轮不超过 a round within {tick:g} s，应留 keeping {reserve:.0%} free",

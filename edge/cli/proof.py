@@ -35,7 +35,6 @@ from edge.commission.show import checks_view
 from edge.commission.snippet import needs_ratio
 from edge.commission.solve import COUNTED, Shown, parse_shown
 from edge.commission.target import Target, same_place, wrong
-from edge.config import ModbusRtu
 from edge.messages import say
 from edge.plan import plan
 from edge.profile import DeviceProfile
@@ -232,12 +231,12 @@ def _sheet(
     args: argparse.Namespace, target: Target, profile: DeviceProfile, samples: Sequence[Sample]
 ) -> Sheet:
     line = same_place(target.connection)
-    device = target.connection.device if isinstance(target.connection, ModbusRtu) else line
+    checked = say("sheet_checked", displays=len(args.display), clamps=len(args.clamp))
     ct, pt = float(target.source.ct_ratio), float(target.source.pt_ratio)
     minutes = (samples[-1].at_s - samples[0].at_s) / 60
     values = (
         target.name, args.place, profile.title, profile.ref, line, str(target.unit),
-        f"{ct:g}", f"{pt:g}", say("sheet_span", samples=len(samples), minutes=minutes), device,
+        f"{ct:g}", f"{pt:g}", say("sheet_span", samples=len(samples), minutes=minutes), checked,
     )  # fmt: skip
     facts = tuple(zip(say("sheet_facts").split("|"), values, strict=True))
     return Sheet(f"{say('sheet_title')} {target.name}", facts, _local(samples[-1].time_ms))

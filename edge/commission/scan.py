@@ -8,7 +8,7 @@ import asyncio
 import re
 import termios
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from contract.errors import DeviceError
@@ -138,8 +138,9 @@ class _Setting:
             if answer is None or (not any_unit and _is_absence(answer, nobody)):
                 continue
             answered = True
-            fits = await self._identified(unit)
-            self.scan.found.append(Found(self.connection, unit, answer, any_unit, tuple(fits)))
+            heard = Found(self.connection, unit, answer, any_unit, ())
+            self.scan.found.append(heard)  # known even if the scan is stopped before it has a name
+            self.scan.found[-1] = replace(heard, fits=tuple(await self._identified(unit)))
             if any_unit:
                 self.scan.step(str(unit), len(units) - i - 1)
                 break

@@ -27,7 +27,7 @@ td.m { text-align: center; width: 15mm; white-space: nowrap; font-weight: 600; }
   font-weight: 700; }
 .ok { color: #14532d; } .bad { color: #9f1239; } .unknown { color: #6b5200; }
 .verdict ul { font-size: 10.5pt; font-weight: 400; margin: 1mm 0 0; padding-left: 6mm; }
-.sign { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8mm; margin-top: 12mm; }
+.sign { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8mm; margin: 14mm 0 8mm; }
 .sign div { border-top: .3mm solid #111; padding-top: 1mm; font-size: 9.5pt; }
 tr, .verdict, .sign { break-inside: avoid; }
 .points { font-size: 9pt; } .points td, .points th { padding: .4mm 2mm; }
@@ -54,9 +54,9 @@ def sheet_html(sheet: Sheet, checks: Sequence[Check], observed: Observed) -> str
         _verdict(checks),
         f"<h2>{escape(say('sheet_findings'))}</h2>",
         _findings(checks),
+        _signatures(),  # before the readings, so that they stand on the first page
         f"<h2>{escape(say('sheet_readings', samples=len(observed.values)))}</h2>",
         _readings(observed),
-        _signatures(),
     ]
     head = (
         '<!doctype html>\n<html lang="zh-CN"><head><meta charset="utf-8">'

@@ -14,13 +14,14 @@ import pytest
 import yaml
 from pymodbus.simulator import SimDevice
 
+import edge.commission.scan
 from edge.cli import main
 from edge.cli.scan import numbers
-from edge.commission.fit import STRONG
+from edge.commission.fit import is_clear
 from edge.commission.ports import serial_ports, trouble
 from edge.commission.scan import Scan
-from edge.commission.target import commissioning_config, serial_connection
-from edge.profile import find_profile
+from edge.commission.target import commissioning_config, serial_connection, tcp_connection
+from edge.profile import DeviceProfile, all_profiles
 from simulators.ports import free_port
 from tests.edge.commission.lines import bus, meter, raw_device, serial_devices, tcp_devices
 
@@ -101,21 +102,24 @@ def test_a_meter_that_ignores_unit_ids_is_found_once(capfd: Told) -> None:
     assert [(f["any_unit"], f["profile"]) for f in found] == [(True, None)]
 
 
-@pytest.mark.parametrize("ref", [
-    "eastron/sdm630", "eastron/sdm120", "chint/dtsu666", "acrel/adl400", "xintai/lxs-modbus",
-    "generic/xy-md02",
-])  # fmt: skip
-def test_each_profile_explains_its_own_device(capfd: Told, ref: str) -> None:
-    single = {"power_kw": 4.72, "apparent_power_kva": 4.971} if ref == "eastron/sdm120" else {}
-    with tcp_devices({5: meter(ref, 1, **single)}) as host:
-        found = scanned(capfd, "--tcp", host, "--units", "5")["found"][0]
-    fits = found["fits"]
-    assert isinstance(fits, list)
-    own = next(f for f in fits if f["profile"] == ref)
-    assert own["proposed"]
-    assert own["share"] > 0.85
-    assert fits[0]["weight"] - own["weight"] < STRONG, fits[0]
-    assert all(find_profile(f["profile"]) for f in fits)
+METERS = [p for p in all_profiles() if any(q.measurand == "voltage_l1_v" for q in p.points)]
+SINGLE = {"power_kw": 4.72, "apparent_power_kva": 4.971, "reactive_power_kvar": 1.55}
+
+
+@pytest.mark.parametrize("profile", METERS, ids=lambda p: p.ref)
+def test_each_profile_explains_its_own_meter_best_or_the_choice_is_left_open(
+    profile: DeviceProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge.commission.scan, "PAUSE_S", 0.0)
+    is_single = all(p.measurand != "voltage_l2_v" for p in profile.points)
+    with tcp_devices({5: meter(profile.ref, 1, **(SINGLE if is_single else {}))}) as host:
+        scan = Scan()
+        asyncio.run(scan.run([[tcp_connection(host, 0.6, rtu=False)]], [5], METERS))
+    (found,) = scan.found
+    own = next(f for f in found.fits if f.ref == profile.ref)
+    assert own.is_proposed
+    assert own.share > 0.85
+    assert found.best is own or not is_clear(found.fits), found.best
 
 
 def test_a_port_that_another_program_uses_is_named(capfd: Told) -> None:
