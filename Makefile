@@ -6,7 +6,7 @@ RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check test-real soak bench bench-server lock clean
+.PHONY: demo test check test-real soak bench bench-server bench-edge lock clean
 
 demo: $(RUN)  ## the whole line on this machine; ONCE=1 stops after the table
 	$(BIN)/compound-sim demo $(if $(ONCE),--once)
@@ -32,6 +32,11 @@ bench: $(DEV)  ## what it costs: fill, ingest, memory, processor time
 
 bench-server: $(DEV)  ## exact consumption at scale beside the plain ways; DAYS=365 for a year
 	$(BIN)/python -m tests.bench.consumption
+
+# needs gcc; the row beside collectd also needs Debian's collectd-core (apt-get install
+# --no-install-recommends collectd-core; its service need not run)
+bench-edge: $(DEV)  ## lines, meters, agents and a dead unit beside their limits; SOAK_MIN=30 for memory
+	$(BIN)/python -m tests.bench.edge
 
 lock: ## renew requirements/*.txt (versions and hashes, no addresses)
 	$(PYTHON) -m venv .venv-lock
