@@ -28,19 +28,27 @@ class OpcUaDriver:
         self._nodes: dict[str, ua.NodeId] = {}
         self._reopen_s = REOPEN_FIRST_S
         self._reopen_at_s = 0.0
+        self._was_open = False
 
     async def read(
         self, unit: int, block: ReadBlock, pause_s: float = 0.0, timeout_s: float | None = None
     ) -> RawBlock:
         """Read the block's nodes; a bad status gives None for that node alone."""
         client = await self._connected()
+        stats, now = self.stats, asyncio.get_running_loop().time
+        stats.requests += 1
+        began_s = now()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(min(self._timeout_s, timeout_s or self._timeout_s)):
                 ids = [await self._node(client, p.node) for p in block.points]
                 answers = await client.uaclient.read_attributes(ids, ua.AttributeIds.Value)
         except _LOST as error:
+            stats.timeouts += 1
+            stats.lost_s += now() - began_s
             await self.close()
             raise DeviceError(Reason.TIMEOUT, str(error) or type(error).__name__) from error
+        stats.busy_s += now() - began_s
+        stats.latencies_s.append(now() - began_s)
         return RawBlock(block, values=tuple(_value(a) for a in answers))
 
     async def close(self) -> None:
@@ -69,6 +77,8 @@ class OpcUaDriver:
             self._reopen_s = min(self._reopen_s * 2, REOPEN_MAX_S)
             raise DeviceError(Reason.REFUSED, str(error) or type(error).__name__) from error
         self._reopen_s = REOPEN_FIRST_S
+        self.stats.reopened += self._was_open
+        self._was_open = True
         self._client = client
         return client
 
@@ -81,6 +91,7 @@ class OpcUaDriver:
                         node = child
                         break
                 else:
+                    self.stats.exceptions += 1
                     raise DeviceError(Reason.ILLEGAL_ADDRESS, f"no node {path}")
             self._nodes[path] = node.nodeid
         return self._nodes[path]

@@ -43,6 +43,8 @@ def test_counts_are_read_in_one_request_with_their_status() -> None:
             await asyncio.sleep(2 * UPDATE_S)
             bad = await readings(driver)
             assert set(bad.values()) == {(None, Reason.BAD_STATUS)}
+            assert driver.stats.requests == len(driver.stats.latencies_s) == 2
+            assert driver.stats.busy_s > driver.stats.lost_s == 0
         finally:
             await driver.close()
             await server.stop()
