@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from server.jobs.entries import entries_by_meter, fixed_before
+from server.jobs.entries import FIXED, entries_by_meter
 from server.jobs.tracks import Reached, reach, real_meters
 from server.jobs.works import Report, Works, silent, whole_days
 from server.periods import DAY_MS, Interval, Step, edges
@@ -15,7 +15,7 @@ from server.rollup.model import Rollup
 from server.rollup.places import place_key, place_of, places, with_computed
 from server.rollup.ticks import exact_sum
 from server.series import Times
-from server.site.model import Carrier
+from server.site.model import Carrier, MeterKind
 from server.state.books import ChangeNote, EventRow
 
 SLICE_MS = 31 * DAY_MS
@@ -92,9 +92,12 @@ def _cut(span: Interval, piece: Interval) -> Interval | None:
 
 def _not_fixed(works: Works, found: Mapping[str, Reached]) -> dict[str, Reached]:
     """Leave out what stands."""
+    fixed_ms = works.state.mark(FIXED)
+    if fixed_ms is None:
+        return dict(found)
     out = {}
     for meter, r in found.items():
-        first_ms = fixed_before(works.state, works.site.meter(meter))
+        first_ms = fixed_ms if works.site.meter(meter).kind is MeterKind.REAL else 0
         if r.span.end_ms > first_ms:
             span = Interval(max(r.span.start_ms, first_ms), r.span.end_ms)
             out[meter] = replace(r, span=span)
