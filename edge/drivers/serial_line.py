@@ -57,7 +57,7 @@ class SerialLine:
         self.close()
         try:
             port = serial.Serial(
-                self._device, self.wire.baud, parity=self._parity(),
+                self._device, self.wire.baud, parity="N" if self._is_pty() else self.wire.parity,
                 stopbits=self.wire.stopbits, exclusive=True,
             )  # fmt: skip
         except (serial.SerialException, OSError, ValueError, termios.error) as error:
@@ -74,8 +74,9 @@ class SerialLine:
             ) from error
         with contextlib.suppress(ValueError, OSError):  # an FTDI would keep bytes for 16 ms
             port.set_low_latency_mode(True)
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+        if not self._is_pty():  # there the mark would outlive us while its other end is open
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
         self._port, self._fd = port, port.fileno()
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
@@ -173,10 +174,9 @@ class SerialLine:
                 return chunk
         raise OSError(errno.EIO, "hung up")
 
-    def _parity(self) -> str:
-        """Give the parity to set: a pty has none, and refuses it when it is opened again."""
-        is_pty = os.path.realpath(self._device).startswith("/dev/pts/")
-        return "N" if is_pty else self.wire.parity
+    def _is_pty(self) -> bool:
+        """Say whether the port is a pty: it has no parity, and refuses one when opened again."""
+        return os.path.realpath(self._device).startswith("/dev/pts/")
 
     def _why(self, error: Exception) -> str:
         code = getattr(error, "errno", None)
