@@ -165,7 +165,7 @@ class Agent:
         await self.stopping.wait()
         tell_systemd("STOPPING=1")
         await status.close()
-        await _cancelled(tasks)
+        await all_cancelled(tasks)
         for bus in self.buses:
             await bus.driver.close()
         self.outbox.close()
@@ -270,7 +270,7 @@ class Agent:
             await asyncio.sleep(WATCHDOG_INTERVAL_S)
 
 
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def all_cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
     """Cancel tasks until they have ended: wait_for of Python 3.11 may lose a cancellation."""
     pending = set(tasks)
     while pending:

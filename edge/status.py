@@ -52,7 +52,7 @@ def device_status(unit: Unit, now_s: float) -> dict[str, Any]:
         "last_good_age_s": unit.good_age_s(now_s),
         "lost_s": unit.lost_s,
         "holes": sorted([list(hole) for hole in unit.refused.holes], key=str),
-        "readings": [_reading(r) for r in unit.newest.values()],
+        "readings": [_reading(r) for r in unit.newest().values()],
     }
 
 

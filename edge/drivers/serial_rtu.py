@@ -16,7 +16,7 @@ class SerialLink:
     """A serial port.  A cancelled read ends in the thread, before the next one begins."""
 
     is_guarded = True
-    floor_s = 0.03
+    floor_s = 0.1  # a false timeout costs the slot: silence is not asked again
 
     def __init__(
         self, device: str, wire: Wire, timeout_s: float, rs485: Rs485 | None = None

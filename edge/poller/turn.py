@@ -90,6 +90,7 @@ class Turn:
     is_extra: bool = False  # not due: made up for, silent when it fails again
     has_tried_hole: bool = False
     is_replanned: bool = False
+    lag_s: float = 0.0
 
     async def take(self, due: Sequence[Read], owed: Sequence[Read] = ()) -> list[Reading]:
         """Ask what is due, then what is owed as time allows; give the readings of the slot."""
@@ -106,9 +107,8 @@ class Turn:
                     await self._take(read)
             await self._conclude()
             await self._remember()
-        self.unit.lag_s = max((r.lag_s for r in self.out), default=0.0)
-        readings = _judged(self.out, self.unit)
-        self.unit.heard(readings)
+        self.unit.lag_s = self.lag_s
+        readings = self.unit.latest[*due, *owed] = _judged(self.out, self.unit)
         return readings
 
     async def _suspended(self) -> DeviceError | None:
@@ -198,7 +198,8 @@ class Turn:
 
     def _keep(self, raw: RawBlock) -> None:
         self.unit.last_good_s = self.round.clock.monotonic_s()
-        self.out += _decoded(raw, self.unit, self.round.slot_ms, self.round.lag_s())
+        self.lag_s = max(self.lag_s, lag_s := self.round.lag_s())
+        self.out += _decoded(raw, self.unit, self.round.slot_ms, lag_s)
 
     def _fail(self, read: Read, error: DeviceError, lag_s: float = 0.0) -> None:
         if read.hole is None:
@@ -207,6 +208,7 @@ class Turn:
             self._fail_block(read.block, error, lag_s)
 
     def _fail_block(self, block: ReadBlock, error: DeviceError, lag_s: float) -> None:
+        self.lag_s = max(self.lag_s, lag_s)
         self.out += failed(block, error, self.unit.source, self.round.slot_ms, lag_s)
 
     async def _take_hole(self, read: Read, hole: Hole) -> None:

@@ -25,7 +25,8 @@ class Unit:
     blocks:    as planned; `reads` is what is left of them without what the device refuses
     pause_s, timeout_s, limits: what the device stands
     auxiliary: the newest values that other points are scaled by, by name
-    newest:    the newest reading of each measurand; counters: the newest value of each counter
+    latest:    the newest readings of each set of reads that were due together
+    counters:  the newest value of each counter
     lost_s:    time spent on waiting for answers that did not come
     last_good_s: monotonic; None before the first answer
     """
@@ -41,7 +42,7 @@ class Unit:
     breaker: Breaker = field(default_factory=Breaker)
     reads: list[Read] = field(init=False, default_factory=list)
     auxiliary: dict[str, Fraction] = field(default_factory=dict)
-    newest: dict[str, Reading] = field(default_factory=dict)
+    latest: dict[tuple[Read, ...], list[Reading]] = field(default_factory=dict)
     counters: dict[str, float] = field(default_factory=dict)
     lost_s: float = 0.0
     last_good_s: float | None = None
@@ -65,6 +66,7 @@ class Unit:
         whole, left_out = pieces(self.blocks, self.refused.holes, self.refused.cuts, even=even)
         same = {id(r.block): r for r in self.reads if r.hole is None}
         holes = [Read(b, hole_of(b.points[0])) for b in left_out]
+        self.latest = {(): list(self.newest().values())}
         self.reads = [*(same.get(id(b)) or Read(b) for b in whole), *holes]
         self.set_backoff(self.breaker.first_s)
 
@@ -92,9 +94,10 @@ class Unit:
         point = min(block.points, key=lambda p: p.words, default=None)
         return block if point is None else block_of([point], even=self.limits.even)
 
-    def heard(self, readings: Iterable[Reading]) -> None:
-        """Keep the newest readings."""
-        self.newest.update({r.point.measurand: r for r in readings})
+    def newest(self) -> dict[str, Reading]:
+        """Give the newest reading of each measurand."""
+        in_order = sorted(filter(None, self.latest.values()), key=lambda rs: rs[0].time_ms)
+        return {r.point.measurand: r for readings in in_order for r in readings}
 
     def good_age_s(self, now_s: float) -> float | None:
         """Give the seconds since the device last gave registers; None before the first time."""

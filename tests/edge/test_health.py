@@ -1,13 +1,14 @@
 """Health: the points of the agent, its buses and its devices; the watchdog's patience."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from contract.line import decode, encode
 from contract.reading import PointId
-from edge.agent import Agent
+from edge.agent import Agent, all_cancelled
 from edge.config import AgentConfig
 from edge.health import Progress, Utilisation, bus_readings, device_values
 from edge.poller import Bus
@@ -49,7 +50,7 @@ def test_a_bus_and_its_devices_speak_for_themselves(tmp_path: Path) -> None:
     driver.stats.latencies_s.extend([0.02] * 98 + [0.5] * 2)
 
     async def rounds(clock: VirtualClock) -> float:
-        for i in range(3):
+        for i in range(2):
             await asyncio.sleep((T0_MS + i * 10_000 - clock.now_ms()) / 1000)
             await bus.poll_due(T0_MS + i * 10_000, clock)
         return clock.monotonic_s()
@@ -122,3 +123,18 @@ def test_buses_are_staggered_and_tick_at_their_own_paces(tmp_path: Path) -> None
     assert [b.interval_ms for b in agent.buses] == [60_000, 60_000]  # nothing fast is read
     assert [b.offset_ms for b in agent.buses] == [0, 1000]
     agent.outbox.close()
+
+
+def test_the_agent_stops_although_a_loop_loses_its_first_cancellation() -> None:
+    async def stubborn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        await asyncio.sleep(3600)
+
+    async def stopped(_: VirtualClock) -> bool:
+        task = asyncio.create_task(stubborn())
+        await asyncio.sleep(0)
+        await all_cancelled([task])
+        return task.cancelled()
+
+    assert in_virtual_time(stopped)

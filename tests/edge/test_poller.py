@@ -254,7 +254,7 @@ def test_the_newest_readings_and_counters_of_a_device_are_known() -> None:
     in_virtual_time(rig.round)
     (device,) = rig.bus.units
     assert device.counters == {"energy_import_kwh": 7}
-    assert {k: r.value for k, r in device.newest.items()} == {
+    assert {k: r.value for k, r in device.newest().items()} == {
         "power_kw": 7,
         "energy_import_kwh": 7,
     }
