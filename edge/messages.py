@@ -296,6 +296,7 @@ MESSAGES = {
     "reason_not_finite": "非数值",
     "reason_bad_status": "数据源称坏",
     "reason_suspended": "停读中",
+    "reason_ratio_unknown": "变比未知",
 }
 
 

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
-enum { CONNECTIONS = 1024, QUEUE = 65536, REQUEST = 12, HEAD = 7 };
+enum { METERS = 250, CONNECTIONS = 1024, QUEUE = 65536, REQUEST = 12, HEAD = 7 };
 
 typedef struct { uint64_t due; int fd; uint32_t life; uint8_t ask[REQUEST]; } Waiting;
 
@@ -76,14 +76,16 @@ static void answer_due(int timer) {
   timerfd_settime(timer, TFD_TIMER_ABSTIME, &next, NULL);
 }
 
-static int listening(void) {
-  struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+/* One door at an address of the loopback net; port 0 chooses one, which is given back. */
+static int listening(uint32_t address, uint16_t *port) {
+  struct sockaddr_in at = {
+    .sin_family = AF_INET, .sin_addr.s_addr = htonl(address), .sin_port = htons(*port)
+  };
   socklen_t size = sizeof at;
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (fd < 0 || bind(fd, (struct sockaddr *)&at, size) || listen(fd, 512)) exit(1);
   getsockname(fd, (struct sockaddr *)&at, &size);
-  printf("%d\n", ntohs(at.sin_port));
-  fflush(stdout);
+  *port = ntohs(at.sin_port);
   return fd;
 }
 
@@ -99,9 +101,15 @@ int main(int argc, char **argv) {
   stats = mapped(argv[3], sizeof(Stats), 1);
   if (argc > 4) dead = atoi(argv[4]);
   signal(SIGPIPE, SIG_IGN);
-  int door = listening(), epoll = epoll_create1(0);
+  int epoll = epoll_create1(0), last_door = 0;
+  uint16_t port = 0;
+  for (uint32_t i = 0; i < METERS; i++) { /* each meter has an address of its own: 127.0.0.1 ... */
+    last_door = listening(INADDR_LOOPBACK + i, &port);
+    watch(epoll, last_door);
+  }
+  printf("%d\n", port);
+  fflush(stdout);
   int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-  watch(epoll, door);
   watch(epoll, timer);
   be_prompt();
   born = now_ns();
@@ -113,8 +121,8 @@ int main(int argc, char **argv) {
       if (fd == timer) {
         uint64_t times;
         (void)!read(timer, &times, sizeof times);
-      } else if (fd == door) {
-        int master = accept4(door, NULL, NULL, SOCK_NONBLOCK);
+      } else if (fd <= last_door) {
+        int master = accept4(fd, NULL, NULL, SOCK_NONBLOCK);
         if (master >= CONNECTIONS) { close(master); continue; }
         if (master < 0) continue;
         int one = 1;

@@ -113,8 +113,11 @@ def tcp_agent(
 ) -> Path:
     """Write the agent.yaml of `count` meters, each with a connection of its own."""
     connections = [
-        {"id": f"c{i}", "driver": "modbus-tcp", "host": "127.0.0.1", "port": port, "timeout_s": 1.0}
+        {
+            "id": f"c{i}", "driver": "modbus-tcp", "host": f"127.0.0.{i + 1}", "port": port,
+            "timeout_s": 1.0,
+        }
         for i in range(count)
-    ]
+    ]  # fmt: skip
     devices = [{"id": f"M{i}", "connection": f"c{i}", "profile": ref} for i in range(count)]
     return write_agent(path, connections, devices, interval_s, push_url)
