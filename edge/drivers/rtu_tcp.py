@@ -21,7 +21,7 @@ class RtuOverTcpLink:
     """A serial server in transparent mode."""
 
     is_guarded = True
-    floor_s = 0.3  # a false timeout costs a new connection; 0.3 s is what gateways are known to need
+    floor_s = 0.3  # what gateways are known to need; a false timeout costs a new connection
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self.host, self.port, self.timeout_s = host, port, timeout_s
