@@ -5,6 +5,7 @@ itself.  `python -m tests.bench.edge PART …` runs some parts only; SOAK_MIN=30
 longer.  The row beside collectd needs Debian's collectd-core (its service may stay off).
 """
 
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ def main(names: list[str]) -> int:
     if unknown := [n for n in names if n not in PARTS]:
         console.print(f"no part {', '.join(unknown)}; fix: use some of {', '.join(PARTS)}")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with (
         tempfile.TemporaryDirectory(prefix="bench-edge-") as folder,

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from edge.drivers.modbus import silence_s
 from tests.bench.edge.bench import Bench, Result, median_of, spread
 from tests.bench.edge.meters import FLOATS_20, lay_profile, write_image
+from tests.bench.edge.others import silence_s
 from tests.bench.edge.slaves import rtu_slave
 
 CLIENTS = {"ours": "this driver", "pymodbus": "pymodbus async", "plain": "plain blocking loop"}

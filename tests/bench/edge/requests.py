@@ -16,9 +16,11 @@ def fewest(profile: DeviceProfile) -> int:
     """Give the least number of requests, over every way to cut the ordered points into runs.
 
     The rule itself, and none of the planner's code: a run lies in one function's registers, spans
-    at most `max_registers`, and never skips more than `max_gap` registers in a row.
+    at most `max_registers`, crosses no stop, and never skips more than `max_gap` registers in a
+    row.  Registers that only scale others are read like any.
     """
-    points = sorted(profile.points, key=lambda p: (p.function, p.address))
+    wanted = profile.with_auxiliary(profile.points)
+    points = sorted(wanted, key=lambda p: (p.function, p.address))
     best = [0]
     for end in range(1, len(points) + 1):
         fits = partial(_is_one_request, points, end, profile)
@@ -38,7 +40,10 @@ def _is_one_request(
     for address in range(first, last + 1):
         gap = 0 if address in wanted else gap + 1
         longest = max(longest, gap)
-    return last + 1 - first <= profile.limits.max_registers and longest <= profile.limits.max_gap
+    limits = profile.limits
+    if any(first < stop <= last for stop in limits.stops):
+        return False
+    return last + 1 - first <= limits.max_registers and longest <= limits.max_gap
 
 
 def requests_of_a_poll(bench: Bench) -> None:
