@@ -17,11 +17,15 @@ DAY_MS = 24 * HOUR_MS
 
 
 class Step(StrEnum):
-    """The lengths rollups are kept in; a day is a day of the site."""
+    """The lengths of intervals; days and months are those of the site."""
 
     QUARTER = "15m"
     HOUR = "1h"
     DAY = "1d"
+    MONTH = "1mo"
+
+
+KEPT_STEPS = (Step.QUARTER, Step.HOUR, Step.DAY)  # in the store; a month is the sum of its days
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,6 +92,10 @@ def edges(interval: Interval, step: Step, zone: ZoneInfo) -> Times:
     last = day_interval(day_of(days[-1], zone), zone).end_ms
     if step is Step.DAY:
         return np.array([*days, last], np.int64)
+    if step is Step.MONTH:
+        months = dict.fromkeys((d.year, d.month) for d in days_in(interval, zone))
+        whole = [month_interval(year, month, zone) for year, month in months]
+        return np.array([*(m.start_ms for m in whole), whole[-1].end_ms], np.int64)
     width = QUARTER_MS if step is Step.QUARTER else HOUR_MS
     grid = np.arange(days[0], last + 1, width, dtype=np.int64)
     first = int(np.searchsorted(grid, interval.start_ms, "right")) - 1

@@ -11,7 +11,6 @@ from fastapi.responses import HTMLResponse, Response
 
 from server.access import Asked
 from server.analysis.report import report_of
-from server.report.docx import render_docx
 from server.report.html import render_html
 from server.report.model import Report
 
@@ -23,6 +22,8 @@ Year = Annotated[int, PathParameter(ge=2000, le=2100, examples=[2026])]
 @router.get("/{year}.docx", summary="年度报告节能部分 Word / the energy section as .docx")
 def get_docx(year: Year, asked: Asked) -> Response:
     """Give the document; X-Open-Facts counts what is still to be filled in."""
+    from server.report.docx import render_docx  # python-docx loads slowly: only where it is used
+
     report = _report(asked, year)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.docx"

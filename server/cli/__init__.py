@@ -3,35 +3,42 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 import structlog
 
 from contract.errors import ConfigError, DeliveryError
-from server.cli.books import add_books
-from server.cli.run import add_run
 from server.cli.shared import EXIT_CONFIG, EXIT_FAILED, message
-from server.cli.site import add_site
-from server.cli.tools import add_tools
 
-__all__ = ["main", "parser_of"]
+__all__ = ["GROUPS", "main", "parser_of"]
+
+# the commands of each module: a server that starts again need not load what others use
+GROUPS: Mapping[str, frozenset[str]] = {
+    "run": frozenset({"serve", "backfill", "report"}),
+    "site": frozenset({"site"}),
+    "books": frozenset({"repair", "balance", "period", "changes", "audit", "delete"}),
+    "tools": frozenset({"influx-init", "consumption", "grafana-push"}),
+}
 
 
-def parser_of() -> argparse.ArgumentParser:
-    """Give the command line."""
+def parser_of(command: str = "") -> argparse.ArgumentParser:
+    """Give the command line: of every command, or of the group that a command belongs to."""
     parser = argparse.ArgumentParser(
         prog="compound-server", description="大院能源服务端 / the server of compound energy",
         epilog="例 example: compound-server serve --config server.yaml",
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_site, add_books, add_tools):
-        add(commands)
+    wanted = [g for g, names in GROUPS.items() if command in names] or list(GROUPS)
+    for group in wanted:
+        getattr(import_module(f"server.cli.{group}"), f"add_{group}")(commands)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 it could not be done, 2 the input is wrong."""
-    args = parser_of().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = parser_of(words[0] if words else "").parse_args(words)
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     structlog.configure(
         processors=[

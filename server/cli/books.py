@@ -34,7 +34,7 @@ from server.jobs.reviews import doubts_of_bills, doubts_of_period
 from server.jobs.tracks import real_meters
 from server.jobs.works import Works
 from server.metrics.plausible import Doubt
-from server.periods import Step
+from server.periods import KEPT_STEPS, Step
 from server.site.file import load_site
 from server.site.model import Site
 from server.state import State, open_state
@@ -53,7 +53,7 @@ def add_books(commands: Any) -> None:
     balance.add_argument(
         "--interval",
         type=Step,
-        choices=list(Step),
+        choices=KEPT_STEPS,
         help="逐时段损耗率 / the loss of every interval",
     )
     period = add_command(

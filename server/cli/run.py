@@ -29,7 +29,6 @@ from server.config import ServerConfig, load_config
 from server.jobs.judging import judge_all
 from server.jobs.rolling import roll_up
 from server.messages import say
-from server.report.docx import render_docx
 from server.report.html import render_html
 from server.site.file import load_site
 from server.yaml_file import read_facts
@@ -130,6 +129,8 @@ def _report(args: argparse.Namespace) -> int:
         if args.facts:
             raise ConfigError([Problem(str(args.facts), "--facts", *FACTS_LOCALLY)])
         return _report_there(args, config)
+    from server.report.docx import render_docx  # python-docx loads slowly: only where it is used
+
     entered = read_facts(args.facts) if args.facts else {}
     works = open_works(config)
     try:

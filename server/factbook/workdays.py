@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 import chinese_calendar
-import holidays
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +34,8 @@ def day_type(day: date, site: Site) -> DayType:
     try:
         is_holiday, name = chinese_calendar.get_holiday_detail(day)
     except NotImplementedError:
+        import holidays  # loads slowly, and is for years not yet published
+
         calendar = holidays.country_holidays("CN", years=day.year)
         worked = day.weekday() < 5 and day not in calendar
         return DayType(worked, ESTIMATED, "国务院尚未公布或尚未收录该年安排")

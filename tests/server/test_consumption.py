@@ -74,6 +74,20 @@ def test_an_exchange_and_a_rollover_are_followed(
     assert [v for _, v, _, _ in found["A"]] == [30, 10, 2]
 
 
+def test_a_month_is_the_sum_of_its_days_in_local_time(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    readings = written(
+        tmp_path, "time,A\n2026-01-31 12:00,10\n2026-02-01,11\n2026-02-28,30\n2026-03-01,33\n"
+    )
+    options = ("--interval", "1mo", "--max-spacing-min", "50000")
+    found = computed(capfd, readings, *options)["A"]
+    assert [(start[:10], value) for start, value, _, _ in found] == [
+        ("2026-01-01", 1.0), ("2026-02-01", 22.0),
+    ]  # fmt: skip
+    assert found[0][2] == pytest.approx(0.5 / 31, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

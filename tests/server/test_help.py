@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.cli import main, parser_of
+from server.cli import GROUPS, main, parser_of
 
 
 def commands(parser: argparse.ArgumentParser, name: str = "") -> Iterator[str]:
@@ -21,6 +21,13 @@ NAMES = sorted(commands(parser_of()))
 
 def test_there_are_as_many_commands_as_the_manual_speaks_of() -> None:
     assert {"consumption", "repair", "repair bills", "site", "site template", "period"} < set(NAMES)
+
+
+def test_the_table_of_groups_names_every_command() -> None:
+    first = {name.split()[0] for name in NAMES}
+    assert {n for names in GROUPS.values() for n in names} == first
+    for name in first:
+        assert name in set(commands(parser_of(name)))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,7 +15,7 @@ from server.jobs.rolling import roll_up
 from server.jobs.schedule import Schedule
 from server.jobs.touched import apply_site
 from server.jobs.works import Works
-from server.periods import DAY_MS, HOUR_MS, MINUTE_MS, Interval, Step
+from server.periods import DAY_MS, HOUR_MS, KEPT_STEPS, MINUTE_MS, Interval, Step
 from server.rollup.places import place_key, places
 from server.site.expression import parse
 from server.site.model import (
@@ -113,7 +113,7 @@ def write(it: Works, lines: list[Line]) -> None:
 
 def everything(it: Works) -> dict[tuple[str, Step], tuple[np.ndarray, ...]]:
     out: dict[tuple[str, Step], tuple[np.ndarray, ...]] = {}
-    for step in Step:
+    for step in KEPT_STEPS:
         for key, r in it.store.read_rollups(it.site, keys_of(it.site), step, WHOLE).items():
             coverage = np.where(np.isnan(r.values), 0.0, r.coverage)
             out[key, step] = (r.values, coverage, r.grades)
