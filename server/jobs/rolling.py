@@ -10,10 +10,11 @@ from server.jobs.tracks import Reached, reach, real_meters
 from server.jobs.works import Report, Works, silent, whole_days
 from server.periods import DAY_MS, Interval, Step, edges
 from server.rollup.combine import coarsen_all
-from server.rollup.interval import missing, rollup_track
+from server.rollup.interval import missing, rollup_track, rollups_of_many
 from server.rollup.model import Rollup
 from server.rollup.places import place_key, place_of, places, with_computed
 from server.rollup.ticks import exact_sum
+from server.rollup.track import Track
 from server.series import Times
 from server.site.model import Carrier, MeterKind
 from server.state.books import ChangeNote, EventRow
@@ -121,9 +122,7 @@ def _roll_slice(
     real = [m.id for m in real_meters(site)]
     grid = edges(hull, Step.QUARTER, site.zone)
     stored = store.read_rollups(site, real, Step.QUARTER, hull)
-    fresh = dict(stored)
-    for meter, found in reached.items():
-        fresh[meter] = _over_span(meter, found, stored[meter], grid)
+    fresh = stored | _over_spans(reached, stored, grid)
     everything = with_computed(site, fresh, Step.QUARTER, grid)
     for key in {place_key(p, c) for p in places(site) for c in Carrier} - everything.keys():
         everything[key] = missing(key, Step.QUARTER, grid)  # a place may have lost its last meter
@@ -131,11 +130,9 @@ def _roll_slice(
     if computed:
         stored = {**stored, **store.read_rollups(site, computed, Step.QUARTER, hull)}
     none = missing("", Step.QUARTER, grid)
-    changed = [k for k, r in everything.items() if len(changed_at(r, stored.get(k, none)))]
-    out = []
-    for key in changed:
-        r = everything[key]
-        out.append(_part(r, changed_at(r, stored.get(key, none))))
+    places_at = {k: changed_at(r, stored.get(k, none)) for k, r in everything.items()}
+    changed = [k for k, at in places_at.items() if len(at)]
+    out = [_part(everything[k], places_at[k]) for k in changed]
     done.values += sum(int(np.count_nonzero(~np.isnan(r.values))) for r in out)
     for step in (Step.HOUR, Step.DAY):
         coarse_grid = edges(hull, step, site.zone)
@@ -154,17 +151,34 @@ def _roll_slice(
     store.write_rollups(site, out)
 
 
-def _over_span(meter: str, found: Reached, stored: Rollup, grid: Times) -> Rollup:
-    """Give the stored quarters with those of the reached span computed again."""
-    i = max(0, int(np.searchsorted(grid, found.span.start_ms, "right")) - 1)
-    j = min(len(grid) - 1, int(np.searchsorted(grid, found.span.end_ms, "left")))
-    if j <= i:
-        return stored
-    new = rollup_track(meter, found.track, grid[i : j + 1], Step.QUARTER, found.entries)
+def _over_spans(
+    reached: Mapping[str, Reached], stored: Mapping[str, Rollup], grid: Times
+) -> dict[str, Rollup]:
+    """Give the stored quarters with those of the reached spans computed again."""
+    alike: dict[tuple[int, int], dict[str, Track]] = {}
+    for meter, found in reached.items():
+        i = max(0, int(np.searchsorted(grid, found.span.start_ms, "right")) - 1)
+        j = min(len(grid) - 1, int(np.searchsorted(grid, found.span.end_ms, "left")))
+        if j > i:
+            alike.setdefault((i, j), {})[meter] = found.track
+    out = {}
+    for (i, j), tracks in alike.items():
+        part = grid[i : j + 1]
+        plain = {m: t for m, t in tracks.items() if not reached[m].entries.fixed}
+        many = rollups_of_many(plain, part, Step.QUARTER) if len(plain) > 1 else {}
+        for meter, track in tracks.items():
+            new = many.get(meter) or rollup_track(
+                meter, track, part, Step.QUARTER, reached[meter].entries
+            )
+            out[meter] = _with_part(stored[meter], new, i, j)
+    return out
+
+
+def _with_part(stored: Rollup, new: Rollup, i: int, j: int) -> Rollup:
     values, coverage = stored.values.copy(), stored.coverage.copy()
     grades = stored.grades.copy()
     values[i:j], coverage[i:j], grades[i:j] = new.values, new.coverage, new.grades
-    return Rollup(meter, Step.QUARTER, grid, values, coverage, grades)
+    return Rollup(new.meter, new.step, stored.edges_ms, values, coverage, grades)
 
 
 def changed_at(new: Rollup, old: Rollup) -> np.ndarray:

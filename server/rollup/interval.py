@@ -1,5 +1,6 @@
 """A track read off per interval: the rollup itself."""
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,6 +16,8 @@ from server.rollup.track import (
     Entries,
     Fixed,
     Track,
+    brackets,
+    ticks_of,
     totals_at,
     unseen_ms,
     worst_grades,
@@ -68,6 +71,32 @@ def rollup_track(
         np.where(known, coverage, 0.0),
         np.where(known, grades, Grade.MISSING).astype(np.int8),
     )
+
+
+def rollups_of_many(tracks: Mapping[str, Track], edges_ms: Times, step: Step) -> dict[str, Rollup]:
+    """Read off the tracks of registers that never broke and are read at the same instants.
+
+    Gives what `rollup_track` gives of each, to the bit; tracks that are not of this kind are left
+    out.  What depends on the instants alone is found once for all.
+    """
+    alike: dict[tuple[bytes, str, Grade], list[str]] = {}
+    for meter, track in tracks.items():
+        if len(track.times_ms) > 1 and not len(track.marked) and not track.fills:
+            key = (track.times_ms.tobytes(), track.counts.dtype.str, track.usual)
+            alike.setdefault(key, []).append(meter)
+    out: dict[str, Rollup] = {}
+    for meters in alike.values() if len(edges_ms) > 1 else ():
+        first = tracks[meters[0]]
+        like = rollup_track(meters[0], first, edges_ms, step)
+        low, high, share = brackets(first.times_ms, edges_ms)
+        at_low, at_high = (
+            ticks_of(np.stack([tracks[m].counts[at] for m in meters])) for at in (low, high)
+        )
+        totals = at_low + np.rint((at_high - at_low) * share).astype(np.int64)
+        values = np.where(np.isnan(like.values), np.nan, to_values(np.diff(totals, axis=1)))
+        for meter, row in zip(meters, values, strict=True):
+            out[meter] = Rollup(meter, step, edges_ms, row, like.coverage, like.grades)
+    return out
 
 
 def missing(meter: str, step: Step, edges_ms: Times) -> Rollup:

@@ -134,8 +134,7 @@ class Track:
 
     def at(self, index: Any) -> Ticks:
         """Give the totals at indices, in ticks."""
-        found = self.counts[index]
-        return found if found.dtype == np.int64 else to_ticks(found)
+        return ticks_of(self.counts[index])
 
     @property
     def totals(self) -> Ticks:
@@ -146,6 +145,11 @@ class Track:
     def empty(cls) -> "Track":
         """Give a track without any reading."""
         return track_of(np.empty(0, np.int64), np.empty(0, np.int64), [], ())
+
+
+def ticks_of(counts: NDArray[Any]) -> Ticks:
+    """Give counts of a track in ticks."""
+    return counts if counts.dtype == np.int64 else to_ticks(counts)
 
 
 Mark = tuple[int, Grade, bool]
@@ -176,16 +180,22 @@ def totals_at(track: Track, edges_ms: Times) -> tuple[Ticks, NDArray[np.bool_]]:
     if not len(times):
         return np.zeros(len(edges_ms), np.int64), np.zeros(len(edges_ms), np.bool_)
     inside = (edges_ms >= times[0]) & (edges_ms <= times[-1])
-    i = np.clip(np.searchsorted(times, edges_ms, "right") - 1, 0, max(0, len(times) - 2))
-    j = np.minimum(i + 1, len(times) - 1)
-    span = np.maximum(times[j] - times[i], 1)
-    share = np.clip((edges_ms - times[i]) / span, 0.0, 1.0)
+    i, j, share = brackets(times, edges_ms)
     low = track.at(i)
     totals = low + np.rint((track.at(j) - low) * share).astype(np.int64)
     for fill in track.fills:
         a, b = np.searchsorted(edges_ms, [fill.times_ms[0], fill.times_ms[-1]])
         totals[a:b] = _between(fill, edges_ms[a:b])
     return totals, inside
+
+
+def brackets(times_ms: Times, edges_ms: Times) -> tuple[NDArray[np.intp], NDArray[np.intp], Values]:
+    """Give the readings before and after each instant, and how far between them it lies, 0 to 1."""
+    last = len(times_ms) - 1
+    i = np.clip(np.searchsorted(times_ms, edges_ms, "right") - 1, 0, max(0, last - 1))
+    j = np.minimum(i + 1, last)
+    span = np.maximum(times_ms[j] - times_ms[i], 1)
+    return i, j, np.clip((edges_ms - times_ms[i]) / span, 0.0, 1.0)
 
 
 def _between(fill: Fill, edges_ms: Times) -> Ticks:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS, Interval, Step, edges
 from server.rollup.combine import coarsen, coarsen_all, combine, total
-from server.rollup.interval import rollup
+from server.rollup.counter import register_track
+from server.rollup.interval import rollup, rollup_track, rollups_of_many
 from server.rollup.model import Grade, Rollup
 from server.rollup.ticks import exact_sum, to_ticks
 from server.rollup.track import Counting
@@ -17,6 +18,7 @@ from server.series import Series
 from server.site.model import Replacement
 
 ZONE = ZoneInfo("Asia/Shanghai")
+HOW = Counting(max_spacing_ms=6 * HOUR_MS)
 
 
 def series(times: list[int], values: list[float]) -> Series:
@@ -161,3 +163,26 @@ def test_no_number_is_too_large_to_be_garbage(wrong: float, factor: float) -> No
     how = Counting(max_power=10 * factor, factors=((0, factor),))
     r = rollup("m", series(times, values), grid(0, times[-1]), Step.QUARTER, how=how)
     assert r.values.tolist() == [factor] * 39
+
+
+@given(st.lists(counters(), min_size=2, max_size=5), st.integers(1, 3))
+def test_many_registers_read_at_once_are_as_if_read_off_one_by_one(
+    found: list[Series], copies: int
+) -> None:
+    tracks = {}
+    for number, one in enumerate(found):
+        for copy in range(copies):  # the same instants, other counts
+            shifted = Series(one.times_ms.copy(), one.values + 7.31 * copy)
+            tracks[f"{number}/{copy}"] = register_track(shifted, HOW)
+    last = max(int(one.times_ms[-1]) for one in found)
+    ends = grid(-QUARTER_MS, last + QUARTER_MS)
+    many = rollups_of_many(tracks, ends, Step.QUARTER)
+    plain = {m for m, t in tracks.items() if len(t.times_ms) > 1 and not len(t.marked)}
+    assert set(many) == plain
+    for meter, r in many.items():
+        alone = rollup_track(meter, tracks[meter], ends, Step.QUARTER)
+        assert r.meter == meter
+        for mine, theirs in (
+            (r.values, alone.values), (r.coverage, alone.coverage), (r.grades, alone.grades),
+        ):  # fmt: skip
+            assert mine.tobytes() == theirs.tobytes()
