@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from server.jobs.entries import FIXED, entries_by_meter
+from server.jobs.notes import announce, keep_notes, moved, notes_left_over
 from server.jobs.tracks import Reached, reach, real_meters
 from server.jobs.works import Report, Works, silent, whole_days
 from server.periods import DAY_MS, Interval, Step, edges
@@ -13,7 +14,6 @@ from server.rollup.combine import coarsen_all
 from server.rollup.interval import missing, rollup_track, rollups_of_many
 from server.rollup.model import Rollup
 from server.rollup.places import place_key, place_of, places, with_computed
-from server.rollup.ticks import exact_sum
 from server.rollup.track import Track
 from server.series import Times
 from server.site.model import Carrier, MeterKind
@@ -53,14 +53,14 @@ def roll_up_spans(
 
     computed_over: computed meters and places are computed there too, though no meter was touched.
     """
-    done = Rolled()
+    done = Rolled(notes=notes_left_over(works))
     entries = entries_by_meter(works.state.books.repairs())
     slices = list(_slices(touched, computed_over))
     for number, (part, over) in enumerate(slices, 1):
         reached = _not_fixed(works, reach(works, part, entries, now_ms))
         _roll_slice(works, reached, over, now_ms, causes, done)
         report(number / len(slices))
-    works.state.books.add_notes(_joined(done.notes))
+    keep_notes(works, done.notes)
     return done
 
 
@@ -133,6 +133,7 @@ def _roll_slice(
     places_at = {k: changed_at(r, stored.get(k, none)) for k, r in everything.items()}
     changed = [k for k, at in places_at.items() if len(at)]
     out = [_part(everything[k], places_at[k]) for k in changed]
+    noted: list[ChangeNote] = []
     done.values += sum(int(np.count_nonzero(~np.isnan(r.values))) for r in out)
     for step in (Step.HOUR, Step.DAY):
         coarse_grid = edges(hull, step, site.zone)
@@ -145,7 +146,10 @@ def _roll_slice(
             out.append(_part(r, at))
             if step is Step.DAY and place_of(key) is None:
                 cause = causes.get(key, "computed from changed meters")
-                done.notes += _notes(works, r, before[key], at, now_ms, cause)
+                noted += moved(works, r, before[key], at, now_ms, cause)
+    if noted:
+        done.notes += noted
+        announce(works, done.notes)
     done.written += sum(len(r.values) for r in out)
     _keep_events(works, reached)
     store.write_rollups(site, out)
@@ -194,40 +198,6 @@ def _part(r: Rollup, at: np.ndarray) -> Rollup:
     return Rollup(
         r.meter, r.step, r.edges_ms[i : j + 1], r.values[i:j], r.coverage[i:j], r.grades[i:j]
     )
-
-
-def _notes(
-    works: Works, new: Rollup, old: Rollup, at: np.ndarray, now_ms: int, cause: str
-) -> Iterator[ChangeNote]:
-    """Note what moved on days that were over and known before."""
-    for i in at.tolist():
-        is_over = new.edges_ms[i + 1] + DAY_MS <= now_ms
-        if is_over and not np.isnan(old.values[i]) and new.values[i] != old.values[i]:
-            after = None if np.isnan(new.values[i]) else float(new.values[i])
-            start, end = int(new.edges_ms[i]), int(new.edges_ms[i + 1])
-            unit = works.site.meter(new.meter).carrier.unit
-            yield ChangeNote(
-                now_ms, new.meter, start, end, float(old.values[i]), after, unit, cause
-            )
-
-
-def _joined(notes: list[ChangeNote]) -> list[ChangeNote]:
-    """Join notes of one meter and cause on consecutive days."""
-    out: list[ChangeNote] = []
-    for n in sorted(notes, key=lambda n: (n.meter, n.start_ms)):
-        last = out[-1] if out else None
-        if last is not None and (last.meter, last.end_ms, last.cause) == (
-            n.meter, n.start_ms, n.cause,
-        ):  # fmt: skip
-            parts = [x for x in (last.after, n.after) if x is not None]
-            out[-1] = ChangeNote(
-                n.recorded_ms, n.meter, last.start_ms, n.end_ms,
-                exact_sum(np.array([last.before, n.before])),
-                exact_sum(np.array(parts)) if parts else None, n.unit, n.cause,
-            )  # fmt: skip
-        else:
-            out.append(n)
-    return out
 
 
 def _keep_events(works: Works, reached: Mapping[str, Reached]) -> None:

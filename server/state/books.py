@@ -215,11 +215,15 @@ class Books:
             if rows:
                 db.execute(insert(e), rows)
 
-    def add_notes(self, notes: Sequence[ChangeNote]) -> None:
-        """Keep change notes."""
-        if notes:
-            with self._engine.begin() as db:
+    def add_notes(
+        self, notes: Sequence[ChangeNote], also_known: tuple[str, str] | None = None
+    ) -> None:
+        """Keep change notes, and with them a text, both or neither."""
+        with self._engine.begin() as db:
+            if notes:
                 db.execute(insert(s.change_note), [asdict(n) for n in notes])
+            if also_known is not None:
+                _set_known(db, *also_known)
 
     def notes(self, start_ms: int = 0, end_ms: int = 2**53) -> list[ChangeNote]:
         """Give the change notes that touch a span, newest first."""
@@ -298,13 +302,17 @@ class Books:
     def set_known(self, name: str, content: str) -> None:
         """Keep a text."""
         with self._engine.begin() as db:
-            done = db.execute(update(s.known).where(s.known.c.name == name).values(content=content))
-            if not done.rowcount:
-                db.execute(insert(s.known).values(name=name, content=content))
+            _set_known(db, name, content)
 
     def _touch(self, db: Connection, repair: NewRepair, cause: str) -> None:
         row = {"meter": repair.meter, "start_ms": repair.start_ms, "end_ms": repair.end_ms}
         db.execute(insert(s.touch).values(**row, cause=cause[:300]))
+
+
+def _set_known(db: Connection, name: str, content: str) -> None:
+    done = db.execute(update(s.known).where(s.known.c.name == name).values(content=content))
+    if not done.rowcount:
+        db.execute(insert(s.known).values(name=name, content=content))
 
 
 def audit(db: Connection, row: AuditRow) -> None:
