@@ -19,7 +19,7 @@ from server.config import ServerConfig
 from server.factbook.load import load_factbook
 from server.jobs.periods import review_periods
 from server.jobs.schedule import Schedule
-from server.jobs.touched import apply_site
+from server.jobs.touched import apply_site, keep_zone
 from server.jobs.works import Works
 from server.rules.load import load_rules
 from server.site.file import load_site
@@ -36,6 +36,7 @@ def open_works(config: ServerConfig) -> Works:
     factbook = load_factbook(config.factbook_folder)
     rules = load_rules()
     state = open_state(config.state_url)
+    keep_zone(state, site, config.site_file.name)
     return Works(open_store(config.store_url, config.store_token), state, site, factbook, rules)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
+from contract.errors import ConfigError, Problem
 from server.jobs.tracks import real_meters
 from server.periods import DAY_MS, Interval
 from server.site.model import Meter, Since, Site
@@ -12,7 +13,7 @@ from server.state import State
 from server.state.books import Touch
 from server.store.protocol import Written
 
-SITE = "site"
+SITE, _ZONE = "site", "zone"
 _COUNTED = (
     "kind", "device", "channel", "measurand", "registers", "ratios", "corrections",
     "replacements", "max_power", "max_spacing_min", "since_ms", "until_ms", "expression", "of",
@@ -63,6 +64,16 @@ def apply_site(state: State, site: Site, first_ms: int) -> list[str]:
             state.books.touch(target, max(start_ms, first_ms), 2**52, f"site: {why}")
     state.books.set_known(SITE, json.dumps(now, sort_keys=True))
     return [why for _, _, why in changes]
+
+
+def keep_zone(state: State, site: Site, file: str) -> None:
+    """Keep the site's time zone; ConfigError when it is no longer the one days were laid by."""
+    before, now = state.books.known(_ZONE), str(site.zone)
+    if before is None:
+        state.books.set_known(_ZONE, now)
+    elif before != now:
+        fix = f"put {before} back, or begin with a new store and state and load the readings again"
+        raise ConfigError([Problem(file, "site.timezone", f"{before}, as kept", now, fix)])
 
 
 def _texts(site: Site) -> dict[str, dict[str, Any]]:

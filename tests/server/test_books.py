@@ -276,3 +276,16 @@ def test_deleted_readings_are_gone_and_the_deletion_is_audited(run: Run, config:
     assert "192" in said
     assert recomputed(config, "E1") == (2976.0, Grade.ESTIMATED)
     assert "readings.delete" in run("audit")
+
+
+def test_a_time_zone_that_changes_under_kept_days_is_refused(run: Run, config: Path) -> None:
+    path = config.parent / "site.yaml"
+    site = yaml.safe_load(path.read_text("utf-8"))
+    site["site"]["timezone"] = "Asia/Urumqi"
+    path.write_text(yaml.safe_dump(site, allow_unicode=True), "utf-8")
+    said = run("balance", "--from", "2026-03-01", "--to", "2026-04-01", code=2)
+    assert "site.timezone" in said
+    assert "Asia/Shanghai" in said
+    site["site"]["timezone"] = "Asia/Shanghai"
+    path.write_text(yaml.safe_dump(site, allow_unicode=True), "utf-8")
+    run("balance", "--from", "2026-03-01", "--to", "2026-04-01")
