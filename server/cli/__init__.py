@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import structlog
 
 from contract.errors import ConfigError, DeliveryError
+from server.cli.agents import add_agents
 from server.cli.books import add_books
+from server.cli.delivery import add_delivery
 from server.cli.run import add_run
 from server.cli.shared import EXIT_CONFIG, EXIT_FAILED, message
 from server.cli.site import add_site
@@ -24,7 +26,7 @@ def parser_of() -> argparse.ArgumentParser:
         epilog="例 example: compound-server serve --config server.yaml",
     )  # fmt: skip
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_site, add_books, add_tools):
+    for add in (add_run, add_site, add_books, add_delivery, add_agents, add_tools):
         add(commands)
     return parser
 

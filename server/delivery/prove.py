@@ -17,6 +17,7 @@ from server.series import Times
 OLD_LEDGER = 0  # of agents that do not name their ledgers: sent in order, without reports
 PATIENCE_MS = 10 * MINUTE_MS  # what is younger may be on its way
 SLACK_MS = MINUTE_MS  # a parcel may hold a slot this much older than the parcel before it
+RESENT = 2000  # a ledger that goes on where the old one ends may send so many of its numbers again
 SUPERSEDED_MS = HOUR_MS  # a ledger silent for so long beside another one is no longer used
 
 
@@ -128,7 +129,7 @@ def _ledgers(log: AgentLog) -> list[_Ledger]:
         word = max(int(v.max()) for v in (runs["said_ms"], *(r["at_ms"] for r in told)) if len(v))
         before = [int(x.runs["newest_ms"].max()) for x in out if len(x.runs)]
         began = max(before) if before else first_word
-        gaps = _gaps(number, runs, issued, (min(began, first_word), word))
+        gaps = _gaps(runs, (_start(number, runs, out), issued), (min(began, first_word), word))
         out.append(_Ledger(number, runs, dropped, quarantined, queued, gaps, issued, word))
     return out
 
@@ -137,15 +138,30 @@ def _sound(reports: Records) -> Records:
     return reports[(reports["first"] >= 1) & (reports["last"] >= reports["first"])]
 
 
-def _gaps(number: int, runs: Records, issued: int, known_ms: tuple[int, int]) -> _Gaps:
-    """Give what did not arrive of numbers 1..issued.
+def _start(number: int, runs: Records, before: Sequence[_Ledger]) -> int:
+    """Give the first number that a ledger must account for.
+
+    What an old ledger counted before its receipts were kept is not known; what waited in one when
+    it was taken over keeps its numbers in a ledger of its own.
+    """
+    if not len(runs):
+        return 1
+    begins = int(runs["first"].min())
+    if number == OLD_LEDGER:
+        return begins
+    old = max((x.issued for x in before if x.id == OLD_LEDGER), default=0)
+    return min(old + 1, begins) if old and begins > 1 and old - RESENT < begins else 1
+
+
+def _gaps(runs: Records, given: tuple[int, int], known_ms: tuple[int, int]) -> _Gaps:
+    """Give what did not arrive of the numbers given out, from the first to the last of them.
 
     A gap is of the times between the run before it and the run after it; at either end of the
     ledger, of the times since the ledger before it or until its last word.
     """
-    began, word = known_ms
+    (start, issued), (began, word) = given, known_ms
     if not len(runs):
-        rows = _row(1, issued, began, word)
+        rows = _row(start, issued, began, word)
         return _Gaps(rows[:, :2], rows[:, 2], rows[:, 3])
     reach = np.maximum.accumulate(runs["last"])
     holder = np.maximum.accumulate(np.where(runs["last"] == reach, np.arange(len(runs)), 0))
@@ -156,14 +172,14 @@ def _gaps(number: int, runs: Records, issued: int, known_ms: tuple[int, int]) ->
     )
     before, behind = int(runs["first"][0]) - 1, int(reach[-1]) + 1
     rows = np.concatenate([
-        _row(1, before, began, oldest, given=number != OLD_LEDGER), between,
+        _row(start, before, began, oldest), between,
         _row(behind, issued, int(newest[-1]), word),
     ])  # fmt: skip
     return _Gaps(rows[:, :2], rows[:, 2:].min(axis=1), rows[:, 2:].max(axis=1))
 
 
-def _row(first: int, last: int, left_ms: int, right_ms: int, *, given: bool = True) -> np.ndarray:
-    rows = [[first, last, left_ms, right_ms]] if given and first <= last else []
+def _row(first: int, last: int, left_ms: int, right_ms: int) -> np.ndarray:
+    rows = [[first, last, left_ms, right_ms]] if first <= last else []
     return np.array(rows, np.int64).reshape(-1, 4)
 
 

@@ -1,5 +1,6 @@
 """The fleet: what is kept of agents' deliveries, and the configurations meant for agents."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -11,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from server.state import schema as s
 from server.state.books import AuditRow, audit
 
+LAST_SERIAL = 10**9  # serials count up by one: an agent that speaks of more is not believed
 KEPT_STATES = 200  # of an agent; what it says beyond that pushes the oldest out
 
 
@@ -105,13 +107,30 @@ class Fleet:
             return [ReportRow(*x) for x in db.execute(select(*columns).order_by(r.c.at_ms))]
 
     def next_serial(self, agent: str) -> int:
-        """Give the serial after every one that this server or the agent knows of."""
+        """Give the serial after every one that this server gave or the agent said it took.
+
+        What an agent refused may have been anybody's, so it does not count.
+        """
+        c, t, m = s.agent_config, s.agent_config_state, s.mark
+        taken = (t.c.agent == agent) & (t.c.state != ConfigState.REFUSED.value)
+        asked = (
+            select(func.max(c.c.serial)).where(c.c.agent == agent),
+            select(func.max(t.c.serial)).where(taken),
+            select(m.c.value).where(m.c.name == _heard(agent)),
+        )
         with self._engine.connect() as db:
-            newest = [
-                db.execute(select(func.max(t.c.serial)).where(t.c.agent == agent)).scalar()
-                for t in (s.agent_config, s.agent_config_state)
-            ]
+            newest = [db.execute(query).scalar() for query in asked]
         return max((int(n) for n in newest if n is not None), default=0) + 1
+
+    def note_heard(self, agent: str, serial: int) -> None:
+        """Remember the serial an agent has, so that a server restored from a copy goes on above."""
+        if not self.next_serial(agent) <= serial < LAST_SERIAL:
+            return
+        m = s.mark
+        here = m.c.name == _heard(agent)
+        with self._engine.begin() as db:
+            if not db.execute(update(m).where(here).values(value=serial)).rowcount:
+                db.execute(insert(m).values(name=_heard(agent), value=serial))
 
     def add_config(self, new: AgentConfigRow) -> bool:
         """Keep a signed configuration, audited; False: its serial is not above the others."""
@@ -187,6 +206,10 @@ class Fleet:
         with self._engine.connect() as db:
             rows = [_plain(r) for r in db.execute(query).mappings()]
         return [ConfigStateRow(**{**r, "state": ConfigState(r["state"])}) for r in rows]
+
+
+def _heard(agent: str) -> str:
+    return f"serial:{hashlib.sha256(agent.encode()).hexdigest()[:32]}"
 
 
 def _plain(row: Any) -> dict[str, Any]:

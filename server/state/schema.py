@@ -215,7 +215,7 @@ agent_config_state = Table(
     Column("serial", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
-    Column("detail", String(500), nullable=False),
+    Column("detail", String(2000), nullable=False),
     Column("config_hash", String(16), nullable=False),
     Index("agent_config_state_by_agent", "agent", "id"),
 )

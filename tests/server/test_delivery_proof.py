@@ -224,6 +224,17 @@ def test_an_agent_without_ledgers_sends_in_order_so_a_gap_is_lost_and_a_late_sta
     assert (lost.why, lost.first, lost.last) == (Why.UNKNOWN, 106, 107)
 
 
+def test_what_waited_in_an_old_outbox_keeps_its_numbers_in_a_ledger_of_its_own() -> None:
+    old = [run(9000, 10_000, ledger=0)]
+    moved, new = run(10_006, 10_020, ledger=8), run(1, 9, ledger=9, said=T0 + 10_100_000)
+    log = AgentLog("a1", runs(*old, moved, new), queued=reports((8, T0 + 10_100_000, 0, 0, 0)))
+    assert [(f.outbox_id, f.first, f.last) for f in prove_all(log)] == [(8, 10_001, 10_005)]
+    whole = replace(log, runs=runs(*old, run(9990, 10_020, ledger=8), new))
+    assert not prove_all(whole)
+    late = replace(log, runs=runs(*old, moved, run(5, 9, ledger=9, said=T0 + 10_100_000)))
+    assert (9, 1, 4) in [(f.outbox_id, f.first, f.last) for f in prove_all(late)]
+
+
 def test_a_ledger_of_which_nothing_arrived_is_known_by_its_reports() -> None:
     log = AgentLog("a1", runs(), reports((7, T0, 1, 50, 400)), queued=reports((7, T0, 51, 60, 10)))
     found = prove_all(log, T0 + 2 * PATIENCE_MS)
