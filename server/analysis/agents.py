@@ -187,10 +187,11 @@ def _with_states(r: AgentRow, proof: Proof, now_ms: int) -> AgentRow:
 
 def _backlog_h(proof: Proof, now_ms: int) -> float | None:
     """Give the age of the oldest reading that waits; 0: nothing does, None: nobody knows."""
-    if proof.last_word_ms is None:
-        return None
-    waits = [f.start_ms for f in proof.findings if f.why in {Why.QUEUED, Why.PENDING}]
-    return max(0.0, (now_ms - min(waits)) / HOUR_MS) if waits else 0.0
+    waiting = [f for f in proof.findings if f.why in {Why.QUEUED, Why.PENDING}]
+    told = [f.start_ms for f in waiting if f.last is not None]
+    if told:
+        return max(0.0, (now_ms - min(told)) / HOUR_MS)
+    return None if waiting or proof.last_word_ms is None else 0.0
 
 
 def _version(number: int | None) -> str | None:

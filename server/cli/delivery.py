@@ -108,11 +108,12 @@ def tell_delivery(found: dict[str, Any], site: Site, span: Interval) -> None:
     message("delivery_all_there" if whole else "delivery_not_all")
 
 
-def local(at_ms: int | None, site: Site) -> str:
-    """Give an instant in site time."""
+def local(at_ms: int | None, site: Site, *, seconds: bool = False) -> str:
+    """Give an instant in site time; a dash for none."""
     if at_ms is None:
         return UNKNOWN
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(site.zone):%Y-%m-%d %H:%M}"
+    at = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(site.zone)
+    return f"{at:%Y-%m-%d %H:%M:%S}" if seconds else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _agent_row(a: dict[str, Any], site: Site) -> tuple[str, ...]:
@@ -128,13 +129,13 @@ def _agent_row(a: dict[str, Any], site: Site) -> tuple[str, ...]:
 
 
 def _finding_row(agent: str, f: dict[str, Any], site: Site) -> tuple[str, ...]:
-    last = "…" if f["last"] is None else f"–{f['last']}" if f["last"] != f["first"] else ""
+    last = " 起" if f["last"] is None else f"–{f['last']}" if f["last"] != f["first"] else ""
     return (
         agent,
         str(f["outbox_id"]),
         f"{f['first']}{last}",
         f"{say('why_' + f['why'])} {Why(f['why'])}",
-        f"{local(f['start_ms'], site)} — {local(f['end_ms'], site)}",
+        f"{local(f['start_ms'], site, seconds=True)} — {local(f['end_ms'], site, seconds=True)}",
         UNKNOWN if f["parcels"] is None else f"{f['parcels']:,}",
         UNKNOWN if f["amount"] is None else f"{f['amount']:,}",
     )
