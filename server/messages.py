@@ -52,6 +52,8 @@ MESSAGES = {
         "|未到包 parcels|条数 amount"
     ),
     "delivery_complete": "完整 complete",
+    "delivery_nothing": "无数据 no data",
+    "delivery_none_there": "所选时段没有任何数据包，无从证明。/ Nothing arrived of this span.",
     "delivery_incomplete": "不完整 incomplete",
     "delivery_unheard": "没有采集代理发来过回执。/ No agent has sent a receipt yet.",
     "delivery_all_there": "已送达的证明：代理发出的每个数据包都已入库。/ Everything is there.",

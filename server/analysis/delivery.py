@@ -32,8 +32,8 @@ def proofs(
     analysis: Analysis, span: Interval, agent: str | None = None, *, fresh: bool = False
 ) -> list[Proof]:
     """Give each agent's proof, or one agent's; none of an agent that was never heard of."""
-    logs = agent_logs(analysis.works, fresh=fresh)
     now_ms = analysis.clock.now_ms()
+    logs = agent_logs(analysis.works, fresh_to_ms=now_ms if fresh else None)
     return [prove(log, span, now_ms) for a, log in logs.items() if agent in {None, a}]
 
 
@@ -77,8 +77,11 @@ def proof_json(proof: Proof) -> dict[str, Any]:
 
 
 def delivery_json(found: Sequence[Proof], count: CountCheck | None) -> dict[str, Any]:
-    """Give proofs, and the count where it was asked for, as plain values."""
-    whole = all(p.is_complete for p in found) and bool(found)
+    """Give proofs, and the count where it was asked for, as plain values.
+
+    Where nothing at all arrived of the span, nothing is proved.
+    """
+    whole = all(p.is_complete for p in found) and any(p.parcels for p in found)
     return {
         "is_complete": whole and (count is None or not count.lost),
         "agents": [proof_json(p) for p in found],

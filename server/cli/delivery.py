@@ -105,7 +105,8 @@ def tell_delivery(found: dict[str, Any], site: Site, span: Interval) -> None:
     if count is not None:
         message("count_short" if count["lost"] else "count_good", **count)
     whole = all(a["is_complete"] for a in found["agents"])
-    message("delivery_all_there" if whole else "delivery_not_all")
+    heard = any(a["parcels"] for a in found["agents"])
+    message(f"delivery_{'not_all' if not whole else 'all_there' if heard else 'none_there'}")
 
 
 def local(at_ms: int | None, site: Site, *, seconds: bool = False) -> str:
@@ -120,12 +121,18 @@ def _agent_row(a: dict[str, Any], site: Site) -> tuple[str, ...]:
     least, most = a["readings_least"], a["readings_most"]
     return (
         a["agent"],
-        say("delivery_complete" if a["is_complete"] else "delivery_incomplete"),
+        say(f"delivery_{_verdict(a)}"),
         f"{a['parcels']:,}",
         f"{least:,}" if least == most else f"{least:,}–{most:,}",
         local(a["last_word_ms"], site),
         str(len(a["findings"])),
     )
+
+
+def _verdict(a: dict[str, Any]) -> str:
+    if not a["is_complete"]:
+        return "incomplete"
+    return "complete" if a["parcels"] else "nothing"
 
 
 def _finding_row(agent: str, f: dict[str, Any], site: Site) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """Receipts of days that are over, joined and kept in state: the proof outlives the receipts."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 
 from server.delivery import REPORT, RUN, AgentLog, Records, joined, log_of, rolled
@@ -10,6 +13,7 @@ from server.state.fleet import ReportRow
 DELIVERIES = "deliveries"  # the mark: receipts sent before it are joined
 OVER_MS = 2 * DAY_MS  # a day is closed for receipts when it has been over for so long
 _AFTER_ALL_MS = 2**53
+_READ_MS = 7 * DAY_MS
 _KINDS = ("dropped", "quarantined", "queued")
 
 
@@ -35,14 +39,13 @@ def roll_deliveries(works: Works, now_ms: int) -> int:
     return len(days)
 
 
-def agent_logs(works: Works, *, fresh: bool = False) -> dict[str, AgentLog]:
+def agent_logs(works: Works, *, fresh_to_ms: int | None = None) -> dict[str, AgentLog]:
     """Give every agent's log: what is kept in state, and what came since.
 
-    fresh: from the receipts themselves, as far back as the store keeps them.
+    fresh_to_ms (now): from the receipts themselves, as far back as the store keeps them.
     """
-    if fresh:
-        mark_ms = _day(works.store.first_ms(works.site.id) or 0)
-        return said_in(works, Interval(mark_ms, _AFTER_ALL_MS))
+    if fresh_to_ms is not None:
+        return _fresh(works, fresh_to_ms)
     kept = {a: [log] for a, log in _kept(works).items()}
     mark_ms = works.state.mark(DELIVERIES) or 0
     new = said_in(works, Interval(mark_ms, _AFTER_ALL_MS))
@@ -50,6 +53,17 @@ def agent_logs(works: Works, *, fresh: bool = False) -> dict[str, AgentLog]:
         for agent, log in logs.items():
             kept.setdefault(agent, []).append(log)
     return {agent: joined(parts) for agent, parts in sorted(kept.items())}
+
+
+def _fresh(works: Works, now_ms: int) -> dict[str, AgentLog]:
+    """Read all receipts, joining as they come: a year of them need not be held at once."""
+    first_ms = _day(works.store.first_ms(works.site.id) or now_ms)
+    cuts = [first_ms, *range(first_ms + _READ_MS, now_ms, _READ_MS), _AFTER_ALL_MS]
+    found: dict[str, list[AgentLog]] = {}
+    for start_ms, end_ms in pairwise(cuts):
+        for agent, log in said_in(works, Interval(start_ms, end_ms)).items():
+            found.setdefault(agent, []).append(replace(log, runs=rolled(log.runs)))
+    return {agent: joined(parts) for agent, parts in sorted(found.items())}
 
 
 def said_in(works: Works, sent: Interval) -> dict[str, AgentLog]:

@@ -193,6 +193,11 @@ def test_the_command_prints_what_is_missing_and_exits_1(
     said = capfd.readouterr()
     assert "完整 complete" in said.out
     assert "已送达的证明" in said.err
+    early = ["--from", "2026-01-01", "--to", "2026-01-02", "--agent", "a2"]
+    assert main(["delivery", *config, *early]) == 1
+    said = capfd.readouterr()
+    assert "无数据 no data" in said.out
+    assert "无从证明" in said.err
     assert main(["delivery", *config, *span, "--agent", "a1", "--json", "--fresh"]) == 1
     found = json.loads(capfd.readouterr().out)
     assert [f["first"] for f in found["agents"][0]["findings"]][:3] == [361, 721, 1081]
@@ -283,6 +288,13 @@ def test_agents_are_listed_with_what_is_known_and_only_that(tmp_path: Path) -> N
         assert server.http.get("/api/v1/agents/nobody").status_code == 404
         assert server.http.get("/agents/nobody").status_code == 404
         assert server.http.get("/agents/pi.1").status_code == 200
+
+
+def test_the_report_says_whether_everything_arrived(server: Running) -> None:
+    page = server.http.get("/api/v1/report/2026.html").text
+    assert "3个采集代理中1个经序号核对全部入库" in page
+    assert "丢失1段（5个数据包未到）" in page
+    assert "送达" not in server.http.get("/api/v1/report/2025.html").text
 
 
 def test_the_mark_is_in_the_state_so_two_servers_agree(files: Path) -> None:
