@@ -14,6 +14,8 @@ DELIVERIES = "deliveries"  # the mark: receipts sent before it are joined
 OVER_MS = 2 * DAY_MS  # a day is closed for receipts when it has been over for so long
 _AFTER_ALL_MS = 2**53
 _READ_MS = 7 * DAY_MS
+# how far back late reports are looked for: once a day, and whenever somebody asks
+_ROLLED_BACK_MS, _ASKED_BACK_MS = 400 * DAY_MS, 31 * DAY_MS
 _KINDS = ("dropped", "quarantined", "queued")
 
 
@@ -33,7 +35,7 @@ def roll_deliveries(works: Works, now_ms: int) -> int:
         runs = {a: rolled(x.runs) for a, x in logs.items()}
         rows = {a: r.tobytes() for a, r in runs.items() if len(r)}
         works.state.fleet.save_deliveries(day_ms, rows)
-        late = late_reports(works, logs, day_ms)
+        late = late_reports(works, logs, day_ms, _ROLLED_BACK_MS)
         works.state.fleet.save_reports(_rows([*logs.values(), *late.values()]))
         works.state.set_mark(DELIVERIES, day_ms + DAY_MS)
     return len(days)
@@ -49,7 +51,7 @@ def agent_logs(works: Works, *, fresh_to_ms: int | None = None) -> dict[str, Age
     kept = {a: [log] for a, log in _kept(works).items()}
     mark_ms = works.state.mark(DELIVERIES) or 0
     new = said_in(works, Interval(mark_ms, _AFTER_ALL_MS))
-    for logs in (new, late_reports(works, new, mark_ms)):
+    for logs in (new, late_reports(works, new, mark_ms, _ASKED_BACK_MS)):
         for agent, log in logs.items():
             kept.setdefault(agent, []).append(log)
     return {agent: joined(parts) for agent, parts in sorted(kept.items())}
@@ -72,17 +74,21 @@ def said_in(works: Works, sent: Interval) -> dict[str, AgentLog]:
     return {agent: log_of(agent, fields) for agent, fields in said.items()}
 
 
-def late_reports(works: Works, logs: dict[str, AgentLog], mark_ms: int) -> dict[str, AgentLog]:
-    """Give the reports of the time before a mark that may have come with readings of that time."""
+def late_reports(
+    works: Works, logs: dict[str, AgentLog], mark_ms: int, back_ms: int
+) -> dict[str, AgentLog]:
+    """Give the reports of the time before a mark that may have come with readings of that time.
+
+    They are looked for as far back as the oldest of these readings, at most `back_ms`.
+    """
     oldest = [int(x.runs["oldest_ms"].min()) for x in logs.values() if len(x.runs)]
-    start_ms = min(oldest, default=mark_ms)
-    if start_ms >= mark_ms:
-        return {}
-    empty = np.empty(0, RUN)
-    return {
-        agent: AgentLog(agent, empty, x.dropped, x.quarantined, x.queued)
-        for agent, x in said_in(works, Interval(max(start_ms, 0), mark_ms)).items()
-    }
+    start_ms = max(min(oldest, default=mark_ms), mark_ms - back_ms, 0)
+    cuts = [*range(start_ms, mark_ms, _READ_MS), mark_ms]
+    found: dict[str, list[AgentLog]] = {}
+    for span in pairwise(cuts):
+        for agent, log in said_in(works, Interval(*span)).items():
+            found.setdefault(agent, []).append(replace(log, runs=np.empty(0, RUN)))
+    return {agent: joined(parts) for agent, parts in found.items()}
 
 
 def _kept(works: Works) -> dict[str, AgentLog]:
