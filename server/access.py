@@ -5,7 +5,7 @@ who knows one.
 import base64
 import hmac
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Header, HTTPException, Request
@@ -32,6 +32,15 @@ def is_token(authorization: str, tokens: tuple[str, ...]) -> bool:
     given = authorization.removeprefix("Token ").removeprefix("Bearer ").encode("utf-8")
     matches = [hmac.compare_digest(given, t.encode("utf-8")) for t in tokens]
     return any(matches)
+
+
+def is_agent(authorization: str, agent: str, state: Any) -> bool:
+    """Say whether an Authorization header is an agent's: its own token, or where it has none one
+    that is nobody's own.
+    """
+    own = state.agent_tokens
+    shared = tuple(t for t in state.write_tokens if t not in own.values())
+    return is_token(authorization, (own[agent],) if agent in own else shared)
 
 
 def reader(

@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from contract.clock import Clock, SystemClock
 from server.analysis import Analysis
 from server.api.books import router as books_router
+from server.api.fleet import config_router
+from server.api.fleet import router as fleet_router
 from server.api.jobs import router as jobs_router
 from server.api.read import router as read_router
 from server.api.report import router as report_router
@@ -71,11 +73,14 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
     )
     app.state.analysis = Analysis(works, clock)
     app.state.write_tokens = config.write_tokens
+    app.state.agent_tokens = config.agent_tokens
     app.include_router(write_router(works.store, config.write_tokens, config.max_body_bytes))
     app.include_router(read_router)
     app.include_router(report_router)
     app.include_router(jobs_router)
     app.include_router(books_router)
+    app.include_router(fleet_router)
+    app.include_router(config_router)
 
     @app.get("/health", tags=["health 状态"], summary="存活检查 / liveness")
     def health() -> dict[str, str]:

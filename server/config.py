@@ -1,7 +1,8 @@
 """server.yaml: where readings live, who may write them, what the server listens on."""
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from pydantic import Field
 
 from contract.errors import ConfigError, Problem
 from server.yaml_file import Strict, checked, read_mapping
+
+AGENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class _Store(Strict):
@@ -35,7 +38,8 @@ class _File(Strict):
     store: _Store
     state: _State = _State()
     listen: _Listen = _Listen()
-    write_tokens_file: Path
+    write_tokens_file: Path | None = None
+    write_tokens: dict[Annotated[str, Field(pattern=AGENT_NAME, max_length=64)], Path] | None = None
     console_token_file: Path | None = None
     factbook_folder: Path | None = None
     max_body_bytes: Annotated[int, Field(ge=10_000)] = 20_000_000
@@ -52,7 +56,7 @@ class ServerConfig:
     state_url: str
     host: str
     port: int
-    write_tokens: tuple[str, ...]
+    write_tokens: tuple[str, ...]  # all of them, an agent's own too
     console_token: str  # empty: the console is open, which only a loopback address may have
     factbook_folder: Path | None
     max_body_bytes: int
@@ -60,6 +64,7 @@ class ServerConfig:
     # None: readings are kept for ever; rollups always are.  The last month kept is context only:
     # what is older than the others is not computed again.
     keep_raw_months: int | None = None
+    agent_tokens: Mapping[str, str] = field(default_factory=dict)  # of agents with one of their own
 
 
 def load_config(path: Path) -> ServerConfig:
@@ -83,6 +88,12 @@ def load_config(path: Path) -> ServerConfig:
         return tuple(lines)
 
     tokens = secrets("write_tokens_file", file.write_tokens_file)
+    own = {
+        agent: lines[0]
+        for agent, name in (file.write_tokens or {}).items()
+        if (lines := secrets(f"write_tokens.{agent}", name))
+    }
+    problems += _token_problems(path, file, tokens, own)
     store_token = secrets("store.token_file", file.store.token_file)
     console_token = secrets("console_token_file", file.console_token_file)
     if not (folder / file.site_file).is_file():
@@ -104,13 +115,28 @@ def load_config(path: Path) -> ServerConfig:
         state_url=_absolute(file.state.url, "sqlite:///", folder),
         host=file.listen.host,
         port=file.listen.port,
-        write_tokens=tokens,
+        write_tokens=(*tokens, *own.values()),
+        agent_tokens=own,
         console_token=console_token[0] if console_token else "",
         factbook_folder=folder / file.factbook_folder if file.factbook_folder else None,
         max_body_bytes=file.max_body_bytes,
         roll_up_s=file.jobs.roll_up_s,
         keep_raw_months=file.jobs.keep_raw_months,
     )
+
+
+def _token_problems(
+    path: Path, file: _File, shared: tuple[str, ...], own: Mapping[str, str]
+) -> Iterator[Problem]:
+    if file.write_tokens_file is None and not file.write_tokens:
+        fix = "add write_tokens_file, or write_tokens with a file for each agent"
+        yield Problem(str(path), "write_tokens_file", "a token for agents", "none", fix)
+    held = [*shared, *own.values()]
+    for agent, token in own.items():
+        if held.count(token) > 1:
+            fix = "make a token of its own for each agent"
+            got = "one that is in another place too"
+            yield Problem(str(path), f"write_tokens.{agent}", "this agent's token alone", got, fix)
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,6 +36,84 @@ MESSAGES = {
     "backfilled": "已补算 {values} 个时段值，新增告警 {alerts} 条。/ Recomputed.",
     "report_written": "报告已写入 {path}；待填 {open} 处。/ Report written.",
     "server_said": "服务器答复 {status}：{text} / the server refused",
+    # fleet: deliveries, agents, their configurations
+    "why_pending": "尚未说明",
+    "why_queued": "待发",
+    "why_quarantined": "隔离",
+    "why_dropped": "丢弃",
+    "why_unknown": "丢失",
+    "delivery_title": "送达 / delivery {start} — {end}",
+    "delivery_columns": (
+        "采集代理 agent|结论 verdict|数据包 parcels|读数 readings|最近消息 last word|问题 findings"
+    ),
+    "findings_title": "未送达的数据包 / what is not there",
+    "findings_columns": (
+        "代理 agent|队列 outbox|序号 numbers|原因 why|所属时段 time of readings"
+        "|未到包 parcels|条数 amount"
+    ),
+    "delivery_complete": "完整 complete",
+    "delivery_nothing": "无数据 no data",
+    "delivery_none_there": "所选时段没有任何数据包，无从证明。/ Nothing arrived of this span.",
+    "delivery_incomplete": "不完整 incomplete",
+    "delivery_unheard": "没有采集代理发来过回执。/ No agent has sent a receipt yet.",
+    "delivery_all_there": "已送达的证明：代理发出的每个数据包都已入库。/ Everything is there.",
+    "delivery_not_all": (
+        "有数据包未送达或尚未说明，见上表；“丢失”须查明。/ Not everything is there."
+    ),
+    "count_good": (
+        "读数核对：库存 {held} 条，回执应有 {least}–{most} 条，无短缺。/ The count is right."
+    ),
+    "count_short": (
+        "读数核对：库存 {held} 条，回执至少 {least} 条，短缺 {lost} 条：库内曾有读数被删或损坏。"
+        " / The store has lost readings."
+    ),
+    "agents_title": "采集代理 / agents",
+    "agents_columns": (
+        "代理 agent|状态 state|版本|最近消息 last seen|积压 backlog|时钟 clock|配置 config"
+        "|队列 outbox|闪存 MB/日|温度 °C|供电 power|总线 buses"
+    ),
+    "agents_none": "还没有采集代理。/ No agents yet.",
+    "state_fine": "正常",
+    "state_never_seen": "从未出现",
+    "state_offline": "离线",
+    "state_lost": "有丢失",
+    "state_dropped": "有丢弃",
+    "state_in_ram": "队列在内存",
+    "state_stalled": "总线停滞",
+    "state_backlog": "积压",
+    "state_quarantined": "有隔离行",
+    "state_clock": "时钟不准",
+    "state_config_failed": "配置未生效",
+    "state_config_waits": "配置待取",
+    "state_undervoltage": "欠压",
+    "state_hot": "过热",
+    "state_flash": "写盘过多",
+    "config_staged": "试运行",
+    "config_confirmed": "已生效",
+    "config_rolled_back": "已退回",
+    "config_refused": "已拒绝",
+    "config_pushed": (
+        "已签发 {agent} 第 {serial} 号配置（指纹 {hash}）。代理取走后自行全面校验，"
+        "不合格会拒绝，试运行失败会自动退回；结果见 agents config history {agent}。"
+        " / Signed; the agent itself checks all of it."
+    ),
+    "config_same": "与 {agent} 第 {serial} 号配置相同，未签发。/ The same as it is meant to have.",
+    "config_raced": "同时有人签发了 {agent} 的配置，请核对后重试。/ Another push came first.",
+    "config_cancelled": ("已撤回 {agent} 第 {serial} 号配置；已取走的代理不受影响。/ Withdrawn."),
+    "config_none": "{agent} 没有生效中的下发配置。/ No configuration is meant for this agent.",
+    "config_header": (
+        "{agent} 第 {serial} 号，签发 {at}，经办 {author}：{reason}（指纹 {hash}）{cancelled}"
+    ),
+    "config_withdrawn": "，已撤回 withdrawn",
+    "config_unchanged": "无差别。/ No difference.",
+    "history_title": "{agent} 的配置 / configurations",
+    "history_columns": "号 serial|时间 at|事 what|指纹 hash|经办 by|说明 detail",
+    "config_issued": "签发",
+    "config_cancelled_short": "撤回",
+    "key_made": (
+        "私钥 {path}（0600，由经办人保管，不要放在服务器上）；公钥 {public} 装到各采集代理的"
+        " fleet.public_key_file。/ Key made: keep the private half, give agents the public one."
+    ),
 }
 
 

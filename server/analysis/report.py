@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 
+from server.analysis.delivery import proofs
 from server.analysis.questions import Analysis
 from server.factbook.workdays import day_type
 from server.metrics.answer import Answer
@@ -50,6 +51,7 @@ def report_of(analysis: Analysis, year: int, entered: Mapping[str, str] | None =
             alerts=alert_statistics(analysis, span),
             calendar_states=frozenset(states),
             entered=entered or {},
+            deliveries=tuple(p for p in proofs(analysis, span) if p.parcels or p.findings),
         )
     )
 

@@ -66,7 +66,7 @@ def get_readings(asked: Asked, device: str, measurand: str, start: From, to: To)
     if measurand not in MEASURANDS and measurand != "lag_s":
         raise HTTPException(422, f"expected a measurand of the contract, got {measurand}")
     point = PointId(asked.site.id, device, measurand)
-    series = asked.works.store.read_series(point, _interval(start, to))
+    series = asked.works.store.read_series(point, interval(start, to))
     return {"times_ms": series.times_ms.tolist(), "values": series.values.tolist()}
 
 
@@ -75,7 +75,7 @@ def get_rollups(asked: Asked, meter: str, step: Step, start: From, to: To) -> di
     """Give one meter's consumption per interval; null where missing."""
     if meter not in {m.id for m in asked.site.meters}:
         raise HTTPException(404, f"expected a meter of the site, got {meter}")
-    span = _interval(start, to)
+    span = interval(start, to)
     r = asked.works.store.read_rollups(asked.site, [meter], step, span)[meter]
     return {
         "starts_ms": r.starts_ms.tolist(),
@@ -104,7 +104,7 @@ def get_series(
     unknown = sorted(set(keys) - known)
     if unknown:
         raise HTTPException(404, f"expected meters of the site, got {', '.join(unknown)}")
-    found = asked.works.store.read_rollups(asked.site, keys, step, _interval(start, to))
+    found = asked.works.store.read_rollups(asked.site, keys, step, interval(start, to))
     first = found[keys[0]]
     body: dict[str, Any] = {
         "starts_ms": first.starts_ms.tolist(),
@@ -151,7 +151,7 @@ def get_metric(
         raise HTTPException(404, f"expected one of {', '.join(METRICS)}, got {metric}")
     if building is not None and building not in {b.id for b in asked.site.buildings}:
         raise HTTPException(404, f"expected a building of the site, got {building}")
-    return answer_json(asked.answer(metric, _interval(start, to), building, end_use))
+    return answer_json(asked.answer(metric, interval(start, to), building, end_use))
 
 
 @router.get("/alerts", summary="告警 / alerts that touch a span")
@@ -166,7 +166,8 @@ def get_delivery(asked: Asked, start: From = 0) -> list[dict[str, Any]]:
     return [asdict(r) for r in asked.receipts(start)]
 
 
-def _interval(start_ms: int, end_ms: int) -> Interval:
+def interval(start_ms: int, end_ms: int) -> Interval:
+    """Give a request's span; 422 when it is none, or too long."""
     if end_ms < start_ms or end_ms - start_ms > MAX_SPAN_MS:
         expected = f"from <= to, at most {MAX_SPAN_MS // DAY_MS} days apart"
         raise HTTPException(422, f"expected {expected}, got {start_ms} and {end_ms}")

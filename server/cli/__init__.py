@@ -18,6 +18,8 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "run": frozenset({"serve", "backfill", "report"}),
     "site": frozenset({"site"}),
     "books": frozenset({"repair", "balance", "period", "changes", "audit", "delete"}),
+    "delivery": frozenset({"delivery"}),
+    "agents": frozenset({"agents"}),
     "tools": frozenset({"influx-init", "consumption", "grafana-push"}),
 }
 

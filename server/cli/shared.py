@@ -4,16 +4,18 @@ import argparse
 import getpass
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
-from contract.errors import ConfigError, Problem
+from contract.errors import ConfigError, DeliveryError, Problem
+from server.config import ServerConfig
 from server.jobs.works import Works
 from server.messages import say
 from server.periods import Interval, midnight_ms
@@ -112,6 +114,22 @@ def close(works: Works) -> None:
     """Release the store and the state."""
     works.store.close()
     works.state.close()
+
+
+def ask(url: str, path: str, config: ServerConfig, query: Mapping[str, str | int]) -> Any:
+    """Give a running server's answer; None, and told, when it refuses or does not answer."""
+    token = config.console_token or config.write_tokens[0]
+    try:
+        answer = httpx.get(
+            url.rstrip("/") + path, params=dict(query), timeout=120,
+            headers={"Authorization": f"Token {token}"},
+        )  # fmt: skip
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DeliveryError(f"{url}: {error}", permanent=False) from error
+    if answer.status_code != httpx.codes.OK:
+        message("server_said", status=answer.status_code, text=answer.text[:300])
+        return None
+    return answer.json()
 
 
 def message(key: str, **values: object) -> None:

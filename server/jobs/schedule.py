@@ -13,6 +13,7 @@ from contract.errors import DeliveryError
 from server.jobs.entries import FIXED
 from server.jobs.judging import judge_all
 from server.jobs.periods import review_periods
+from server.jobs.receipts import roll_deliveries
 from server.jobs.rolling import roll_up_spans
 from server.jobs.touched import touched_spans
 from server.jobs.works import Works
@@ -90,9 +91,11 @@ class Schedule:
     def maintain(self) -> None:
         """Let the store do its housekeeping once a day, however often the server is started.
 
-        What is to be dropped is first made safe from being computed again.
+        What is to be dropped is first made safe from being computed again; receipts of days
+        that are over are joined and kept before.
         """
         state, now_ms = self.works.state, self.clock.now_ms()
+        roll_deliveries(self.works, now_ms)
         last_ms = state.mark(MAINTAINED)
         if last_ms is not None and 0 <= now_ms - last_ms < DAY_MS:
             return

@@ -4,10 +4,13 @@ The voice is that of the yearly self-evaluation reports: paired four-character p
 facts.  Nothing is invented: a missing number or fact is a marked gap.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
+from server.delivery import Proof, Why
 from server.factbook.workdays import ESTIMATED
+from server.messages import say
 from server.metrics.catalogue import METRICS
 from server.report.facts import AlertStatistic, ReportInputs
 from server.report.model import Block, Heading, Paragraph, Report, TableBlock
@@ -234,7 +237,23 @@ def _sources(w: Writer) -> list[str]:
         "3. 用量为计量表止码减起码，断线与复位时段按前后读数分摊并标为估算；缺数不按零计。",
         f"4. 采用的系数与价格行：{'、'.join(_fact(w, f) for f in facts) or '无'}。",
         f"5. {calendar}。",
+        *([f"6. {_deliveries(i.deliveries)}。"] if i.deliveries else []),
     ]
+
+
+def _deliveries(proofs: Sequence[Proof]) -> str:
+    """Say whether everything that agents gave out for the span arrived."""
+    whole = sum(p.is_complete for p in proofs)
+    if whole == len(proofs):
+        return f"送达：{len(proofs)}个采集代理发出的数据包经序号核对全部入库"
+    found = [f for p in proofs for f in p.findings]
+    parts = []
+    for why in reversed(Why):
+        mine = [f for f in found if f.why is why]
+        if mine:
+            parcels = sum(f.parcels or 0 for f in mine)
+            parts.append(f"{say(f'why_{why}')}{len(mine)}段（{parcels:,}个数据包未到）")
+    return f"送达：{len(proofs)}个采集代理中{whole}个经序号核对全部入库；其余{'，'.join(parts)}"
 
 
 def _fact(w: Writer, fact_id: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from server.delivery import Proof
 from server.factbook.book import Factbook
 from server.metrics.answer import Answer
 from server.site.model import Site
@@ -38,6 +39,7 @@ class ReportInputs:
     """Everything the energy section needs; answers by metric id.
 
     first_on, last_on: first and last day covered; is_whole_year: nothing of the year is ahead.
+    deliveries: of every agent that was heard of, whether its readings of the span arrived.
     previous: the same span a year before; entered: facts people typed in, by slot name.
     """
 
@@ -54,3 +56,4 @@ class ReportInputs:
     alerts: tuple[AlertStatistic, ...]
     calendar_states: frozenset[str]
     entered: Mapping[str, str] = field(default_factory=dict)
+    deliveries: tuple[Proof, ...] = ()

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from server.state.books import Books
+from server.state.fleet import Fleet
 from server.state.schema import alert, lease, mark, transition
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -62,6 +63,7 @@ class State:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.books = Books(engine)
+        self.fleet = Fleet(engine)
 
     def save_alert(self, new: NewAlert, now_ms: int) -> bool:
         """Insert an alert, or bring the one it overlaps up to date; say whether it was new.

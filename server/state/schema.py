@@ -7,6 +7,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -164,4 +165,57 @@ known = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("content", Text, nullable=False),
+)
+
+# an agent's receipts of a UTC day, joined: `runs` are rows of server.delivery.RUN as they lie
+delivery_day = Table(
+    "delivery_day",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("agent", String(64), nullable=False),
+    Column("day_ms", BigInteger, nullable=False),
+    Column("runs", LargeBinary, nullable=False),
+    UniqueConstraint("agent", "day_ms", name="one_delivery_day"),
+)
+
+delivery_report = Table(
+    "delivery_report",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("agent", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    UniqueConstraint("agent", "kind", "at_ms", name="one_delivery_report"),
+)
+
+agent_config = Table(
+    "agent_config",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("agent", String(64), nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("reason", String(300), nullable=False),
+    Column("cancelled_ms", BigInteger),
+    UniqueConstraint("agent", "serial", name="one_serial_once"),
+)
+
+agent_config_state = Table(
+    "agent_config_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("agent", String(64), nullable=False),
+    Column("serial", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("detail", String(2000), nullable=False),
+    Column("config_hash", String(16), nullable=False),
+    Index("agent_config_state_by_agent", "agent", "id"),
 )

@@ -6,7 +6,7 @@ One process owns the file; one lock owns the writer, readers use cursors of thei
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from server.periods import DAY_MS, HOUR_MS, Interval, Step, edges
 from server.rollup.model import Rollup
 from server.series import Series
 from server.site.model import Site
-from server.store.duck_read import by_point, merged, read_packed
+from server.store.duck_read import by_point, count_readings, merged, read_packed
 from server.store.duck_rewrite import MEMORY
 from server.store.duck_rollups import DuckRollups
 from server.store.packed import (
@@ -35,6 +35,7 @@ from server.store.packed import (
 )
 from server.store.parse import BodyParser, Columns
 from server.store.protocol import Receipt, WriteResult, Written
+from server.store.receipts import is_delivery, receipts_of
 from server.store.transaction import transaction
 
 _SCHEMA = """
@@ -46,7 +47,6 @@ CREATE TABLE IF NOT EXISTS flag (point INTEGER, time_ms BIGINT, reason SMALLINT)
 CREATE TABLE IF NOT EXISTS latest (
   point INTEGER, time_ms BIGINT, value DOUBLE, reason SMALLINT);
 """
-_RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readings_sent")
 _NEWEST_FLAG = "SELECT point, max(time_ms), arg_max(reason, time_ms) FROM flag"
 _NEAR_MS = 2 * HOUR_MS  # spans written closer together are given as one
 
@@ -230,19 +230,24 @@ class DuckStore:
 
     def read_receipts(self, site: str, since_ms: int) -> Sequence[Receipt]:
         """Give the delivery receipts sent at or after an instant, oldest first."""
-        points = [p for p in list(self._points) if p.site == site and p.measurand in _RECEIPT]
-        found = self.read_many(points, Interval(since_ms, 2**53))
-        rows: dict[tuple[int, str], dict[str, int]] = {}
-        for point, series in found.items():
-            for time_ms, value in zip(
-                series.times_ms.tolist(), series.values.tolist(), strict=True
-            ):
-                rows.setdefault((time_ms, point.device), {})[point.measurand] = int(value)
-        return [
-            Receipt(agent=device, sent_ms=time_ms, **fields)
-            for (time_ms, device), fields in sorted(rows.items())
-            if len(fields) == len(_RECEIPT)
+        return receipts_of(self.read_delivery(site, Interval(since_ms, 2**53)))
+
+    def read_delivery(self, site: str, interval: Interval) -> Mapping[str, Mapping[str, Series]]:
+        """Give what agents said of deliveries, by agent and field."""
+        points = [p for p in list(self._points) if p.site == site and is_delivery(p.measurand)]
+        out: dict[str, dict[str, Series]] = {}
+        for point, series in self.read_many(points, interval).items():
+            out.setdefault(point.device, {})[point.measurand] = series
+        return out
+
+    def count_readings(self, site: str, interval: Interval) -> int:
+        """Count the readings kept, bad ones too, deliveries not."""
+        numbers = [
+            n
+            for p, n in list(self._points.items())
+            if p.site == site and p.measurand in MEASURANDS and not is_delivery(p.measurand)
         ]
+        return count_readings(self._reader(), numbers, interval)
 
     def write_rollups(self, site: Site, rollups: Sequence[Rollup]) -> None:
         """Replace the rollups of the meters, steps and spans given."""

@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
+from contract.reading import Reason
 from server.periods import DAY_MS, Interval
 from server.series import Series, Times, Values
 from server.store.packed import Packing
@@ -92,3 +93,36 @@ def merged(parts: list[tuple[Times, Values]]) -> Series:
     times, values = times[order], values[order]
     last = np.concatenate([times[1:] != times[:-1], [True]])
     return Series(np.asarray(times[last], np.int64), np.asarray(values[last], np.float64))
+
+
+def count_readings(
+    reader: duckdb.DuckDBPyConnection, numbers: list[int], interval: Interval
+) -> int:
+    """Count the points' readings, bad ones too; one written twice counts once.
+
+    What lies packed is there once; only what came since can be there doubly.
+    """
+    span = [interval.start_ms, interval.end_ms]
+    reader.execute("BEGIN")
+    try:
+        found = reader.execute(
+            """
+            WITH wanted AS (SELECT unnest(?) AS point),
+            loose AS (
+              SELECT point, time_ms FROM raw SEMI JOIN wanted USING (point)
+              WHERE time_ms >= ? AND time_ms < ?
+              UNION
+              SELECT point, time_ms FROM flag SEMI JOIN wanted USING (point)
+              WHERE reason >= ? AND time_ms >= ? AND time_ms < ?),
+            fixed AS (
+              SELECT point, slot * unit_ms AS time_ms FROM packed JOIN packing USING (point)
+              SEMI JOIN wanted USING (point)
+              WHERE slot * unit_ms >= ? AND slot * unit_ms < ?)
+            SELECT (SELECT count(*) FROM fixed)
+              + (SELECT count(*) FROM loose ANTI JOIN fixed USING (point, time_ms))
+            """,
+            [numbers, *span, int(Reason.TIMEOUT), *span, *span],
+        ).fetchall()
+    finally:
+        reader.execute("ROLLBACK")
+    return int(found[0][0])

@@ -6,7 +6,7 @@ the tags of `tags` and the fields energy_kwh or volume_m3, coverage, grade.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,17 +22,25 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from contract.errors import DeliveryError
-from contract.line import LAG_FIELD, QUALITY_SUFFIX, LineError, parse_line, readings_of
+from contract.line import (
+    END_OF_TIME_MS,
+    LAG_FIELD,
+    QUALITY_SUFFIX,
+    LineError,
+    parse_line,
+    readings_of,
+)
 from contract.measurand import MEASURANDS, Medium
 from contract.reading import PointId, Reading, Reason
 from server.periods import DAY_MS, Interval, Step, edges
 from server.rollup.model import Grade, Rollup
 from server.series import Series
 from server.site.model import Site
+from server.store.influxql import during, escaped, ident, literal
 from server.store.protocol import Receipt, WriteResult, Written
+from server.store.receipts import is_delivery, receipts_of
 from server.store.tags import named
 
-_RECEIPT = ("sequence_first", "sequence_last", "oldest_ms", "newest_ms", "readings_sent")
 _CONTENT_ERRORS = frozenset({400, 422})
 _BATCH = 5000
 _RECEIPTS_OVERLAP_MS = 5 * 60_000  # an agent's clock may be this far behind ours
@@ -72,16 +80,13 @@ class InfluxStore:
         """Give a point's values with start <= time < end."""
         known = MEASURANDS.get(point.measurand)  # lag_s stands beside every medium
         media = [known.medium] if known else list(Medium)
-        where = f"site = {_text(point.site)} AND device = {_text(point.device)}"
+        where = f"site = {literal(point.site)} AND device = {literal(point.device)}"
         rows = self._select(
-            f"SELECT {_name(point.measurand)} FROM {','.join(_name(m) for m in media)}"
-            f" WHERE {where} AND {_during(interval)}"
+            f"SELECT {ident(point.measurand)} FROM {','.join(ident(m) for m in media)}"
+            f" WHERE {where} AND {during(interval)}"
         )
         pairs = [(r["time"], r[point.measurand]) for r in rows if r[point.measurand] is not None]
-        if not pairs:
-            return Series.empty()
-        times, values = zip(*pairs, strict=True)
-        return Series(np.array(times, np.int64), np.array(values, np.float64))
+        return _series(pairs)
 
     def read_many(self, points: Sequence[PointId], interval: Interval) -> dict[PointId, Series]:
         """Give several points' values."""
@@ -91,15 +96,15 @@ class InfluxStore:
         """Give the newest reading of every point of a site, bad ones included."""
         newest: dict[PointId, dict[str, tuple[int, float]]] = {}
         for medium in Medium:
-            keys = self._select(f"SHOW FIELD KEYS FROM {_name(medium)}")
+            keys = self._select(f"SHOW FIELD KEYS FROM {ident(medium)}")
             for field in sorted(str(row["fieldKey"]) for row in keys):
                 measurand = field.removesuffix(QUALITY_SUFFIX)
                 if measurand not in MEASURANDS:
                     continue
                 kind = "reason" if field != measurand else "value"
                 for row in self._select(
-                    f"SELECT LAST({_name(field)}) FROM {_name(medium)}"
-                    f" WHERE site = {_text(site)} GROUP BY device"
+                    f"SELECT LAST({ident(field)}) FROM {ident(medium)}"
+                    f" WHERE site = {literal(site)} GROUP BY device"
                 ):
                     point = PointId(site, row["device"], measurand)
                     newest.setdefault(point, {})[kind] = (row["time"], row["last"])
@@ -111,7 +116,7 @@ class InfluxStore:
             row["time"]
             for medium in Medium
             for row in self._select(
-                f"SELECT * FROM {_name(medium)} WHERE site = {_text(site)}"
+                f"SELECT * FROM {ident(medium)} WHERE site = {literal(site)}"
                 " ORDER BY time ASC LIMIT 1"
             )
         ]
@@ -119,16 +124,39 @@ class InfluxStore:
 
     def read_receipts(self, site: str, since_ms: int) -> Sequence[Receipt]:
         """Give the delivery receipts sent at or after an instant, oldest first."""
-        rows = self._select(
-            f"SELECT * FROM {_name(Medium.DELIVERY)} WHERE site = {_text(site)}"
-            f" AND time >= {since_ms}ms GROUP BY device"
-        )
-        receipts = [
-            Receipt(agent=r["device"], sent_ms=r["time"], **{k: int(r[k]) for k in _RECEIPT})
-            for r in rows
-            if all(r.get(k) is not None for k in _RECEIPT)
-        ]
-        return sorted(receipts, key=lambda r: (r.sent_ms, r.agent))
+        return receipts_of(self.read_delivery(site, Interval(since_ms, END_OF_TIME_MS)))
+
+    def read_delivery(self, site: str, interval: Interval) -> Mapping[str, Mapping[str, Series]]:
+        """Give what agents said of deliveries, by agent and field."""
+        found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+        for row in self._select(
+            f"SELECT * FROM {ident(Medium.DELIVERY)} WHERE site = {literal(site)}"
+            f" AND {during(interval)} GROUP BY device"
+        ):
+            said = found.setdefault(row["device"], {})
+            for name, value in row.items():
+                if value is not None and is_delivery(name):
+                    said.setdefault(name, []).append((row["time"], value))
+        return {
+            agent: {name: _series(pairs) for name, pairs in said.items()}
+            for agent, said in found.items()
+        }
+
+    def count_readings(self, site: str, interval: Interval) -> int:
+        """Count the readings kept, bad ones too, deliveries not."""
+        count = 0
+        for medium in (m for m in Medium if m is not Medium.DELIVERY):
+            where = f"FROM {ident(medium)} WHERE site = {literal(site)} AND {during(interval)}"
+            for row in self._select(f"SELECT COUNT(*) {where}"):
+                for name, number in row.items():
+                    field = name.removeprefix("count_")
+                    if field in MEASURANDS:
+                        count += number
+                    elif field.removesuffix(QUALITY_SUFFIX) in MEASURANDS and number:
+                        bad = f"AND {ident(field)} >= {int(Reason.TIMEOUT)}"
+                        rows = self._select(f"SELECT COUNT({ident(field)}) {where} {bad}")
+                        count += sum(r["count"] for r in rows)
+        return count
 
     def written_since(self, site: str, mark: int, now_ms: int) -> Written:
         """Give the spans that receipts speak of: agents write past us, their receipts tell when.
@@ -161,8 +189,8 @@ class InfluxStore:
             gone = {p.measurand for p in points if (p.site, p.device) == (site, device)}
             for medium in sorted({MEASURANDS[g].medium for g in gone if g in MEASURANDS}):
                 where = (
-                    f"{_name(medium)} WHERE site = {_text(site)} AND device = {_text(device)}"
-                    f" AND {_during(interval)}"
+                    f"{ident(medium)} WHERE site = {literal(site)} AND device = {literal(device)}"
+                    f" AND {during(interval)}"
                 )
                 rows = list(self._select(f"SELECT * FROM {where}"))
                 self._run(f"DELETE FROM {where}")
@@ -179,8 +207,8 @@ class InfluxStore:
                 and k.removesuffix(QUALITY_SUFFIX) not in gone
             }  # fmt: skip
             if kept.keys() - {LAG_FIELD}:
-                tags = f"device={_tag(row['device'])},site={_tag(row['site'])}"
-                fields = ",".join(f"{_tag(k)}={float(v)!r}" for k, v in sorted(kept.items()))
+                tags = f"device={escaped(row['device'])},site={escaped(row['site'])}"
+                fields = ",".join(f"{escaped(k)}={float(v)!r}" for k, v in sorted(kept.items()))
                 lines.append(f"{medium},{tags} {fields} {row['time']}")
         for i in range(0, len(lines), _BATCH):
             self._write(lines[i : i + _BATCH], "ms")
@@ -209,8 +237,8 @@ class InfluxStore:
         for i, j in zip(turns[::2], turns[1::2], strict=True):
             span = Interval(int(r.edges_ms[i]), int(r.edges_ms[j]))
             self._run(
-                f"DELETE FROM {_name(name.measurement(r.step))} WHERE site = {_text(site.id)}"
-                f" AND {key} = {_text(name.tags[key])} AND {_during(span)}"
+                f"DELETE FROM {ident(name.measurement(r.step))} WHERE site = {literal(site.id)}"
+                f" AND {key} = {literal(name.tags[key])} AND {during(span)}"
             )
 
     def read_rollups(
@@ -241,9 +269,9 @@ class InfluxStore:
         name = named(site, r.meter)
         key = "place" if "place" in name.tags else "meter"
         rows = self._select(
-            f"SELECT {name.field}, coverage, grade FROM {_name(name.measurement(r.step))}"
-            f" WHERE site = {_text(site.id)} AND {key} = {_text(name.tags[key])}"
-            f" AND {_during(span)}"
+            f"SELECT {name.field}, coverage, grade FROM {ident(name.measurement(r.step))}"
+            f" WHERE site = {literal(site.id)} AND {key} = {literal(name.tags[key])}"
+            f" AND {during(span)}"
         )
         for row in rows:
             at = int(np.searchsorted(r.edges_ms, row["time"]))
@@ -323,7 +351,7 @@ def set_up(
 def rollup_lines(site: Site, r: Rollup) -> Iterator[str]:
     """Give a rollup as line protocol, missing intervals left out."""
     name = named(site, r.meter)
-    tags = ",".join(f"{k}={_tag(v)}" for k, v in sorted(name.tags.items()))
+    tags = ",".join(f"{k}={escaped(v)}" for k, v in sorted(name.tags.items()))
     head = f"{name.measurement(r.step)},{tags}"
     known = ~np.isnan(r.values)
     rows = zip(
@@ -338,27 +366,18 @@ def rollup_lines(site: Site, r: Rollup) -> Iterator[str]:
         yield f"{head} {fields} {start_ms}"
 
 
+def _series(pairs: Sequence[tuple[int, float]]) -> Series:
+    if not pairs:
+        return Series.empty()
+    times, values = zip(*pairs, strict=True)
+    return Series(np.array(times, np.int64), np.array(values, np.float64))
+
+
 def _last(point: PointId, found: dict[str, tuple[int, float]]) -> Reading:
     time_ms, value = found.get("value", (-1, 0.0))
     reason_ms, code = found.get("reason", (-1, 0.0))
     reason = Reason(int(code)) if reason_ms >= time_ms else Reason.GOOD
     return Reading(point, max(time_ms, reason_ms), None if reason.is_bad else value, reason)
-
-
-def _tag(text: str) -> str:
-    return text.replace("\\", "\\\\").replace(" ", "\\ ").replace(",", "\\,").replace("=", "\\=")
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _during(interval: Interval) -> str:
-    return f"time >= {interval.start_ms}ms AND time < {interval.end_ms}ms"
 
 
 def _message(body: Any) -> str:

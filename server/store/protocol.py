@@ -13,7 +13,10 @@ from server.site.model import Site
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An agent's word on one push: rounds first..last (sequence), reading times, readings sent."""
+    """An agent's word on one push: parcels first..last of a ledger, reading times, readings sent.
+
+    outbox_id 0: an agent that does not name its ledgers; sequence_next None: it did not say.
+    """
 
     agent: str
     sequence_first: int
@@ -22,6 +25,8 @@ class Receipt:
     newest_ms: int
     readings_sent: int
     sent_ms: int
+    outbox_id: int = 0
+    sequence_next: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,12 @@ class Store(Protocol):
 
     def read_receipts(self, site: str, since_ms: int) -> Sequence[Receipt]:
         """Give the delivery receipts sent at or after an instant, oldest first."""
+
+    def read_delivery(self, site: str, interval: Interval) -> Mapping[str, Mapping[str, Series]]:
+        """Give what agents said of deliveries with start <= time < end, by agent and field."""
+
+    def count_readings(self, site: str, interval: Interval) -> int:
+        """Count the readings kept with start <= time < end, bad ones too, deliveries not."""
 
     def written_since(self, site: str, mark: int, now_ms: int) -> Written:
         """Give what was written behind a mark (0: since a day ago); the new mark to go on from."""

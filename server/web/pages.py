@@ -1,9 +1,10 @@
 """The console's routes: server-rendered pages that work without any outside network."""
 
+from datetime import date
 from importlib.resources import as_file, files
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -12,7 +13,7 @@ from server.access import Asked, Editing
 from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.report.html import render_fragment
-from server.web import labels, views
+from server.web import fleet, labels, views
 from server.web.books import books_page, entered
 
 _SECURITY = {
@@ -29,6 +30,7 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 router = APIRouter(include_in_schema=False)
 
 
@@ -88,8 +90,8 @@ def alert(number: int, asked: Asked) -> HTMLResponse:
 def report(asked: Asked, year: int = 0) -> HTMLResponse:
     """Show the year's energy section as it stands."""
     shown = year or views.today_of(asked).year
-    if not 2000 <= shown <= 2100:
-        raise HTTPException(422, f"expected a year from 2000 to 2100, got {year}")
+    if not FIRST_YEAR <= shown <= LAST_YEAR:
+        raise HTTPException(422, f"expected a year from {FIRST_YEAR} to {LAST_YEAR}, got {year}")
     found = report_of(asked, shown)
     fragment = render_fragment(found)
     return page("report", asked, report=found, fragment=fragment, year=shown)
@@ -109,6 +111,40 @@ async def enter(request: Request, editing: Editing) -> HTMLResponse:
     answer = page("books", editing.analysis, **shown)
     answer.status_code = 200 if is_done else 422
     return answer
+
+
+@router.get("/agents")
+def agents(asked: Asked) -> HTMLResponse:
+    """Show every agent and what it needs."""
+    return page("agents", asked, **fleet.agents_page(asked))
+
+
+@router.get("/agents/{agent}")
+def agent(agent: str, asked: Asked) -> HTMLResponse:
+    """Show one agent and its configurations."""
+    found = fleet.agent_page(asked, agent)
+    if found is None:
+        raise HTTPException(404, f"没有这个采集代理 / no such agent: {agent}")
+    return page("agent", asked, **found)
+
+
+@router.get("/delivery")
+def delivery(
+    asked: Asked, days: Annotated[int, Query(ge=1, le=fleet.MOST_DAYS)] = fleet.SHOWN_DAYS
+) -> HTMLResponse:
+    """Show what arrived of each agent and day."""
+    return page("delivery", asked, **fleet.delivery_page(asked, days))
+
+
+@router.get("/delivery/{agent}")
+def ranges(agent: str, day: date, asked: Asked) -> HTMLResponse:
+    """Show what is missing of an agent and day, and why."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise HTTPException(422, f"expected a day from {FIRST_YEAR} to {LAST_YEAR}, got {day}")
+    found = fleet.ranges_page(asked, agent, day)
+    if found is None:
+        raise HTTPException(404, f"这个采集代理没有发来过回执 / never heard of: {agent}")
+    return page("ranges", asked, **found)
 
 
 @router.get("/static/plotly.min.js")

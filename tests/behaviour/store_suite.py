@@ -137,6 +137,58 @@ class StoreSuite:
             ("a1", 3, T0 + 3),
         ]
 
+    def test_a_receipt_may_name_its_ledger_and_the_next_number(self, store: Store) -> None:
+        fields = (
+            "sequence_first=1.0,sequence_last=2.0,oldest_ms=5.0,newest_ms=6.0,readings_sent=7.0"
+        )
+        later = f"{fields},outbox_id=281474976710655.0,sequence_next=4.0"
+        lines = [
+            f"delivery,device=a1,site=s {f},lag_s=0.0 {T0 + i}"
+            for i, f in enumerate((fields, later))
+        ]
+        assert not store.write_lines("\n".join(lines).encode()).errors
+        found = store.read_receipts("s", T0)
+        assert [(r.outbox_id, r.sequence_next) for r in found] == [(0, None), (2**48 - 1, 4)]
+
+    def test_words_on_deliveries_come_back_by_agent_and_field(self, store: Store) -> None:
+        head = "delivery,device={},site={} lag_s=0.0,{} {}"
+        dropped = "dropped_first=3.0,dropped_last=9.0,dropped_readings=50.0,outbox_id=8.0"
+        queued = "queued_first=10.0,queued_last=12.0,queued_parcels=3.0,outbox_id=8.0"
+        aside = "quarantined_sequence=4.0,quarantined_lines=1.0,outbox_id=9.0"
+        lines = [
+            head.format("a1", "s", dropped, T0),
+            head.format("a1", "s", queued, T0 + 1),
+            head.format("a2", "s", aside, T0 + 2),
+            head.format("a2", "other", queued, T0),
+        ]
+        assert not store.write_lines("\n".join(lines).encode()).errors
+        said = store.read_delivery("s", Interval(T0, T0 + 2))
+        known = {k: s for k, s in said["a1"].items() if len(s)}
+        assert known["dropped_readings"].values.tolist() == [50]
+        assert known["outbox_id"].times_ms.tolist() == [T0, T0 + 1]
+        assert not any(len(s) for s in said.get("a2", {}).values())
+        said = store.read_delivery("s", ALL)
+        assert said["a2"]["quarantined_sequence"].values.tolist() == [4]
+        assert "queued_first" not in said["a2"] or not len(said["a2"]["queued_first"])
+
+    def test_readings_are_counted_once_bad_ones_too(self, store: Store) -> None:
+        other = PointId("other", "E01", POINT.measurand)
+        put(store, reading(1, 0), reading(2, 1000), reading(3, 2000), reading(8, 1000, other))
+        put(store, Reading(POINT, T0 + 3000, None, Reason.TIMEOUT))
+        put(store, Reading(POINT, T0 + 4000, 5.0, Reason.COUNTER_BACKWARD), reading(7, 0))
+        receipt = (
+            "sequence_first=1.0,sequence_last=1.0,oldest_ms=5.0,newest_ms=6.0,readings_sent=7.0"
+        )
+        store.write_lines(f"delivery,device=a1,site=s {receipt},lag_s=0.0 {T0}".encode())
+        assert store.count_readings("s", Interval(T0, T0 + 5000)) == 5
+        assert store.count_readings("s", Interval(T0 + 1000, T0 + 4000)) == 3
+        assert store.count_readings("nowhere", ALL) == 0
+        store.maintain(store.written_since("s", 0, T0 + 3 * DAY_MS).mark, T0 + 3 * DAY_MS, None)
+        put(store, reading(7, 0), reading(9, 500))
+        assert store.count_readings("s", Interval(T0, T0 + 5000)) == 6
+        assert store.delete([POINT], Interval(T0 + 1000, T0 + 2000)) == 1
+        assert store.count_readings("s", Interval(T0, T0 + 5000)) == 5
+
     def test_rollups_come_back_on_the_grid_with_gaps_missing(self, store: Store) -> None:
         span = Interval(T0, T0 + HOUR_MS)
         grid = edges(span, Step.QUARTER, ZONE)
