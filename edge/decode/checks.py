@@ -40,22 +40,33 @@ def cross_checked(readings: Sequence[Reading], previous: Mapping[str, float]) ->
     return [_doubted(r, found) for r in readings]
 
 
-def cross_check(columns: Iterable[Columns], previous: Mapping[str, float]) -> dict[str, float]:
+def cross_check(columns: Sequence[Columns], previous: Mapping[str, float]) -> dict[str, float]:
     """Add the same doubts to one device's columns of a slot; give the `previous` of the next."""
-    blocks = list(columns)
-    values: dict[str, float] = {}
-    for c in blocks:
-        values.update(zip(c.names, c.values, strict=True))
-        for i, reason in c.doubts.items():
-            if reason.is_bad:
-                del values[c.names[i]]
+    values = _standing(columns)
     found = doubts(values, previous)
     if found:
-        for c in blocks:
-            for i, name in enumerate(c.names):
+        for c in columns:
+            for i, name in enumerate(c.form.names):
                 if name in found and i not in c.doubts:
                     c.doubts[i] = found[name]
-    return {**previous, **{n: v for n, v in values.items() if n in _COUNTERS}}
+    latest = dict(previous)
+    for c in columns:
+        for name in c.form.counters:
+            if name in values:
+                latest[name] = values[name]
+    return latest
+
+
+def _standing(columns: Iterable[Columns]) -> dict[str, float]:
+    """Give the values that have no bad reason by measurand."""
+    values: dict[str, float] = {}
+    for c in columns:
+        names = c.form.names
+        values.update(zip(names, c.values, strict=True))
+        for i, reason in c.doubts.items():
+            if reason.is_bad:
+                del values[names[i]]
+    return values
 
 
 def counters(readings: Iterable[Reading]) -> dict[str, float]:

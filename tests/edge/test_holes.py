@@ -17,6 +17,7 @@ from tests.edge.virtual import (
     VirtualClock,
     block,
     in_virtual_time,
+    polled,
     unit,
 )
 
@@ -39,7 +40,7 @@ def rounds(bus: Bus, count: int, start: int = 0, each_ms: int = MINUTE_MS) -> li
         for i in range(start, start + count):
             at_ms = T0_MS + i * each_ms
             await asyncio.sleep((at_ms - clock.now_ms()) / 1000)
-            found.append(await bus.poll_due(at_ms, clock))
+            found.append(await polled(bus, at_ms, clock))
             if bus.book is not None and bus.book.is_changed:
                 bus.book.save()
         return found
