@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contract.clock import Clock
@@ -16,7 +16,7 @@ from edge.poller.turn import Round, Tally, Turn
 from edge.poller.unit import RANK_OF_PRIORITY, Unit
 from edge.profile import Pace
 
-_Due = tuple[Unit, list[Read], list[Read]]
+_Due = tuple[Unit, Sequence[Read], Sequence[Read]]
 
 
 @dataclass(slots=True)
@@ -96,19 +96,14 @@ class Bus:
         """
         trusted: list[_Due] = []
         doubtful: list[_Due] = []
-        for turn in self._with_something_due(tick, self.last_tick):
-            (doubtful if turn[0].breaker.silent_rounds else trusted).append(turn)
-        self.last_tick = tick
+        since, self.last_tick = self.last_tick, tick
+        for unit in self.units:
+            due, owed = unit.reads, []
+            if tick is not None:
+                due = [r for r in unit.reads if r.is_due(tick, since)]
+                owed = [r for r in unit.reads if r.is_owed and r not in due]
+            if due or owed:
+                (doubtful if unit.breaker.silent_rounds else trusted).append((unit, due, owed))
         trusted.sort(key=lambda t: RANK_OF_PRIORITY[t[0].priority])
         doubtful.sort(key=lambda t: t[0].breaker.retry_at_s)
         return trusted + doubtful
-
-    def _with_something_due(self, tick: int | None, since: int | None) -> Iterator[_Due]:
-        for unit in self.units:
-            if tick is None:
-                yield unit, list(unit.reads), []
-                continue
-            due = [r for r in unit.reads if r.is_due(tick, since)]
-            owed = [r for r in unit.reads if r.is_owed and r not in due]
-            if due or owed:
-                yield unit, due, owed

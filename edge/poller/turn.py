@@ -55,10 +55,10 @@ class Round:
         """Give a factor around one for a back-off."""
         return self.rng.uniform(1 - _JITTER, 1 + _JITTER)
 
-    def sheds(self, rank: int) -> bool:
-        """Say whether a read of this rank is left out: the round overruns its interval."""
+    def sheds(self, unit: Unit, read: Read) -> bool:
+        """Say whether a read is left out: the round overruns its interval, and it can wait."""
         late = (self.clock.monotonic_s() - self.began_s) / self.interval_s
-        return rank >= 4 - int(late >= 2) and late >= 1
+        return late >= 1 and unit.rank(read) >= 4 - int(late >= 2)
 
     def has_time(self) -> bool:
         """Say whether reads that are not due may be made up for: half the interval is left."""
@@ -145,7 +145,7 @@ class Turn:
         return None
 
     def _may_ask(self, read: Read) -> bool:
-        if self.round.sheds(self.unit.rank(read)):
+        if self.round.sheds(self.unit, read):
             self.round.tally.shed += 1
             return False
         if not read.breaker.is_open:
