@@ -32,6 +32,7 @@ _CODES = {
 }  # fmt: skip
 _NAN = math.nan
 _UNKNOWN: Factor = (_NAN, 0, 1)
+_PLAIN: Factor = (1, 0, 1)
 _ONE = Fraction(1)
 _LARGEST_EXPONENT = 18
 _LARGEST_RATIO = Fraction(10**12)  # and its inverse is the smallest
@@ -82,6 +83,7 @@ class Form:
     ceilings: tuple[tuple[int, float], ...]  # index, first raw number that means "not available"
     factors: tuple[Factor, ...] = ()
     factors_for: tuple[Fraction | None, ...] | None = None
+    is_plain: bool = False  # the numbers are the values
 
     def numbers(self, raw: RawBlock) -> tuple[Sequence[Number], dict[int, None]]:
         """Give the raw numbers, and the indices of those the device calls not available."""
@@ -100,6 +102,7 @@ class Form:
         if self.factors_for != key:
             self.factors = tuple(_factor(p, self.source, known) for p in self.points)
             self.factors_for = key
+            self.is_plain = all(f == _PLAIN for f in self.factors)
         return self.factors
 
 

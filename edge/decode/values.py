@@ -65,7 +65,9 @@ def decode_columns(
     if form.hidden and form.needs:
         known = {**known, **_own(form, numbers, absent)}
     factors = form.factors_with(known) if form.needs or not form.factors else form.factors
-    if form.takes or form.needs:
+    if form.is_plain and not form.takes:
+        values = [n + 0.0 for n in numbers[: len(factors)]]  # -0.0 is 0.0
+    elif form.takes or form.needs:
         # a part of ten to some power is a fraction until here
         pairs = zip(numbers, factors, strict=False)
         values = [float((n * a + b) / d) for n, (a, b, d) in pairs]

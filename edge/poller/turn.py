@@ -100,30 +100,32 @@ class Turn:
         if why is not None:
             for read in due:
                 self._fail(read, why)
-        else:
-            await self._take_all(due, owed)
-            if self.silent or unit.breaker.silent_rounds:
-                await self._conclude()
-            if self.finds:
-                await self._remember()
-        unit.lag_s = self.lag_s
-        slot_ms = self.round.slot_ms
-        for read, columns in self.out.items():
-            unit.latest[read] = slot_ms, columns
-        out = [c for columns in self.out.values() for c in columns]
-        unit.counters = cross_check(out, unit.counters)
-        return out
-
-    async def _take_all(self, due: Sequence[Read], owed: Sequence[Read]) -> None:
+            return self._taken()
         for read in sorted(due, key=_in_doubt):
-            if read.hole is not None:
-                await self._take_hole(read, read.hole)
-            else:
+            if read.hole is None:
                 await self._take(read)
+            else:
+                await self._take_hole(read, read.hole)
         self.is_extra = True
         for read in owed:
             if self.error is None and self.round.has_time():
                 await self._take(read)
+        if self.silent or unit.breaker.silent_rounds:
+            await self._conclude()
+        if self.finds:
+            await self._remember()
+        return self._taken()
+
+    def _taken(self) -> list[Columns]:
+        """Keep what was read as the unit's newest, checked against each other; give it."""
+        unit, slot_ms = self.unit, self.round.slot_ms
+        unit.lag_s = self.lag_s
+        out: list[Columns] = []
+        for read, columns in self.out.items():
+            unit.latest[read] = slot_ms, columns
+            out += columns
+        unit.counters = cross_check(out, unit.counters)
+        return out
 
     async def _suspended(self) -> DeviceError | None:
         """Give why the unit is left out of this round; a probe decides when its time has come."""

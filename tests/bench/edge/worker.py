@@ -180,10 +180,10 @@ def poll(
                     columns = await buses[index].poll_due(slot_ms, SlotClock(slot_ms))
                     if lines:
                         encode_slot(columns, slot_ms)
-                    bad = sum(len(c.doubts) for c in columns)
                     done.reads += 1
-                    done.values += sum(len(c.values) for c in columns) - bad
-                    done.failures += bad
+                    for c in columns:
+                        done.values += len(c.values) - len(c.doubts)
+                        done.failures += len(c.doubts)
                     slot_ms += step_ms
                     left -= 1
 
