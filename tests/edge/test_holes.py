@@ -82,6 +82,24 @@ def test_holes_are_remembered_over_a_restart(tmp_path: Path) -> None:
     assert spans(driver) == [(100, 2), (103, 4)]
 
 
+def test_the_newest_readings_outlive_a_change_of_what_is_asked(tmp_path: Path) -> None:
+    driver = ScriptedDriver()
+    driver.refused = {102}
+    bus = bus_of(driver, tmp_path / "h.json", WHOLE)
+    (device,) = bus.units
+    rounds(bus, 1)
+    assert {r.time_ms for r in device.newest().values()} == {T0_MS}
+    assert set(device.newest()) == set(NAMES)
+    driver.says = lambda _, b: Reason.TIMEOUT if b.address > 102 else None
+    rounds(bus, 1, start=1)
+    newest = device.newest()
+    assert set(newest) == set(NAMES)
+    assert {r.time_ms for r in newest.values()} == {T0_MS + MINUTE_MS}
+    assert newest["power_kw"].value == 7
+    assert newest["voltage_l1_v"].reason is Reason.ILLEGAL_ADDRESS
+    assert newest["current_l3_a"].reason is Reason.TIMEOUT
+
+
 def test_another_plan_or_profile_starts_without_holes(tmp_path: Path) -> None:
     driver = ScriptedDriver()
     driver.refused = {102}
