@@ -11,6 +11,7 @@ from edge.decode.values import (
     failed,
     failed_columns,
     raw_number,
+    readings_of,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "failed",
     "failed_columns",
     "raw_number",
+    "readings_of",
 ]

@@ -12,7 +12,7 @@ register, ratio or word order, and leave rounding and a starting motor alone.
   A rollover steps back, too: that it was declared, and what it means, is the server's affair.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from contract.measurand import MEASURANDS, Kind
 from contract.reading import Reading, Reason
@@ -40,22 +40,33 @@ def cross_checked(readings: Sequence[Reading], previous: Mapping[str, float]) ->
     return [_doubted(r, found) for r in readings]
 
 
-def cross_check(columns: Iterable[Columns], previous: Mapping[str, float]) -> dict[str, float]:
+def cross_check(columns: Sequence[Columns], previous: Mapping[str, float]) -> dict[str, float]:
     """Add the same doubts to one device's columns of a slot; give the `previous` of the next."""
-    blocks = list(columns)
-    values: dict[str, float] = {}
-    for c in blocks:
-        values.update(zip(c.names, c.values, strict=True))
-        for i, reason in c.doubts.items():
-            if reason.is_bad:
-                del values[c.names[i]]
+    values = _standing(columns)
     found = doubts(values, previous)
     if found:
-        for c in blocks:
-            for i, name in enumerate(c.names):
+        for c in columns:
+            for i, name in enumerate(c.form.names):
                 if name in found and i not in c.doubts:
                     c.doubts[i] = found[name]
-    return {**previous, **{n: v for n, v in values.items() if n in _COUNTERS}}
+    latest = dict(previous)
+    for c in columns:
+        for name in c.form.counters:
+            if name in values:
+                latest[name] = values[name]
+    return latest
+
+
+def _standing(columns: Iterable[Columns]) -> dict[str, float]:
+    """Give the values that have no bad reason by measurand."""
+    values: dict[str, float] = {}
+    for c in columns:
+        names = c.form.names
+        values.update(zip(names, c.values, strict=True))
+        for i, reason in c.doubts.items():
+            if reason.is_bad:
+                del values[names[i]]
+    return values
 
 
 def counters(readings: Iterable[Reading]) -> dict[str, float]:
@@ -70,16 +81,9 @@ def counters(readings: Iterable[Reading]) -> dict[str, float]:
 def doubts(values: Mapping[str, float], previous: Mapping[str, float]) -> dict[str, Reason]:
     """Give the measurands whose values contradict others, with the reason."""
     get = values.get
-    found: dict[str, Reason] = {}
-    power, apparent = get("power_kw"), get("apparent_power_kva")
-    if power is not None:
-        crossed = [*_phases_differ(power, values), *_power_too_large(power, apparent, values)]
-        if apparent is not None and apparent >= _SMALLEST_KVA:
-            factor = get("power_factor")
-            if factor is not None and not -0.1 <= abs(factor) - abs(power) / apparent <= 0.1:
-                crossed.append("power_factor")
-        if crossed:
-            found = dict.fromkeys(crossed, Reason.CROSS_CHECK)
+    power = get("power_kw")
+    crossed = () if power is None else _crossed(power, values)
+    found = dict.fromkeys(crossed, Reason.CROSS_CHECK)
     u1, u2, u3 = get("voltage_l1_v"), get("voltage_l2_v"), get("voltage_l3_v")
     if u1 is not None and u2 is not None and u3 is not None:
         _, middle, high = sorted((u1, u2, u3))
@@ -92,27 +96,41 @@ def doubts(values: Mapping[str, float], previous: Mapping[str, float]) -> dict[s
     return found
 
 
-def _phases_differ(power: float, values: Mapping[str, float]) -> Iterator[str]:
-    p1, p2, p3 = values.get("power_l1_kw"), values.get("power_l2_kw"), values.get("power_l3_kw")
+def _crossed(power: float, values: Mapping[str, float]) -> tuple[str, ...]:
+    apparent = values.get("apparent_power_kva")
+    crossed: tuple[str, ...] = ()
+    if _phases_differ(power, values):
+        crossed = ("power_kw", *_PHASE_POWERS)
+    if apparent is None:
+        return (*crossed, "power_kw") if _exceeds_currents(power, values) else crossed
+    if abs(power) > 1.05 * apparent + _SLACK_KW:
+        crossed += ("power_kw", "apparent_power_kva")
+    if _factor_differs(power, apparent, values.get("power_factor")):
+        crossed += ("power_factor",)
+    return crossed
+
+
+def _phases_differ(power: float, values: Mapping[str, float]) -> bool:
+    get = values.get
+    p1, p2, p3 = get("power_l1_kw"), get("power_l2_kw"), get("power_l3_kw")
     if p1 is None or p2 is None or p3 is None:
-        return
+        return False
     total = p1 + p2 + p3
-    if abs(total - power) > 0.1 * max(abs(total), abs(power)) + _SLACK_KW:
-        yield from ("power_kw", *_PHASE_POWERS)
+    return abs(total - power) > 0.1 * max(abs(total), abs(power)) + _SLACK_KW
 
 
-def _power_too_large(
-    power: float, apparent: float | None, values: Mapping[str, float]
-) -> Iterator[str]:
-    if apparent is not None:
-        if abs(power) > 1.05 * apparent + _SLACK_KW:
-            yield from ("power_kw", "apparent_power_kva")
-        return
+def _factor_differs(power: float, apparent: float, factor: float | None) -> bool:
+    if factor is None or apparent < _SMALLEST_KVA:
+        return False
+    return not -0.1 <= abs(factor) - abs(power) / apparent <= 0.1
+
+
+def _exceeds_currents(power: float, values: Mapping[str, float]) -> bool:
     pairs = [(values.get(u), values.get(i)) for u, i in zip(_VOLTAGES, _CURRENTS, strict=True)]
     products = [abs(u * i) / 1000 for u, i in pairs if u is not None and i is not None]
     measured = sum(u is not None or i is not None for u, i in pairs)
-    if products and len(products) == measured and abs(power) > 1.1 * sum(products) + _SLACK_KW:
-        yield "power_kw"
+    is_whole = bool(products) and len(products) == measured
+    return is_whole and abs(power) > 1.1 * sum(products) + _SLACK_KW
 
 
 def _doubted(reading: Reading, found: Mapping[str, Reason]) -> Reading:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from contract.line import Template, template
-from contract.measurand import MEASURANDS
+from contract.measurand import MEASURANDS, Kind
 from contract.reading import PointId
 from edge.plan import RawBlock, ReadBlock
 from edge.profile import Basis, Part, PointSpec, Role
@@ -32,6 +32,7 @@ _CODES = {
 }  # fmt: skip
 _NAN = math.nan
 _UNKNOWN: Factor = (_NAN, 0, 1)
+_PLAIN: Factor = (1, 0, 1)
 _ONE = Fraction(1)
 _LARGEST_EXPONENT = 18
 _LARGEST_RATIO = Fraction(10**12)  # and its inverse is the smallest
@@ -68,7 +69,8 @@ class Form:
     points: tuple[PointSpec, ...]
     hidden: tuple[PointSpec, ...]
     ids: tuple[PointId, ...]
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # measurands
+    counters: tuple[str, ...]  # those of them that only run forward
     template: Template
     lows: tuple[float, ...]
     highs: tuple[float, ...]
@@ -81,6 +83,7 @@ class Form:
     ceilings: tuple[tuple[int, float], ...]  # index, first raw number that means "not available"
     factors: tuple[Factor, ...] = ()
     factors_for: tuple[Fraction | None, ...] | None = None
+    is_plain: bool = False  # the numbers are the values
 
     def numbers(self, raw: RawBlock) -> tuple[Sequence[Number], dict[int, None]]:
         """Give the raw numbers, and the indices of those the device calls not available."""
@@ -99,6 +102,7 @@ class Form:
         if self.factors_for != key:
             self.factors = tuple(_factor(p, self.source, known) for p in self.points)
             self.factors_for = key
+            self.is_plain = all(f == _PLAIN for f in self.factors)
         return self.factors
 
 
@@ -120,17 +124,19 @@ def _made(block: ReadBlock, source: Source) -> Form:
     points = tuple(p for p in block.points if not p.auxiliary)
     hidden = tuple(p for p in block.points if p.auxiliary)
     every = (*points, *hidden)
-    ids = tuple(PointId(source.site, source.device, p.measurand) for p in points)
+    names = tuple(p.measurand for p in points)
+    ids = tuple(PointId(source.site, source.device, n) for n in names)
     form = Form(
         block=block,
         source=source,
         points=points,
         hidden=hidden,
         ids=ids,
-        names=tuple(p.measurand for p in points),
+        names=names,
+        counters=tuple(n for n in names if MEASURANDS[n].kind is Kind.COUNTER),
         template=template(ids),
-        lows=tuple(MEASURANDS[p.measurand].low for p in points),
-        highs=tuple(MEASURANDS[p.measurand].high for p in points),
+        lows=tuple(MEASURANDS[n].low for n in names),
+        highs=tuple(MEASURANDS[n].high for n in names),
         needs=tuple(dict.fromkeys(n for p in points for n in _needed(p, source))),
         pack=struct.Struct(f">{block.count}Hx").pack,
         gather=None,

@@ -8,8 +8,8 @@ from fractions import Fraction
 from operator import ge, le
 
 from contract.errors import DeviceError
-from contract.line import Template, encode_columns
-from contract.reading import PointId, Reading, Reason, good_reading
+from contract.line import encode_columns
+from contract.reading import Reading, Reason, good_reading
 from edge.decode.forms import Form, Number, Source, byte_places, form_of, usable
 from edge.plan import RawBlock, ReadBlock
 from edge.profile import Part
@@ -21,9 +21,7 @@ _NOTHING: Mapping[str, Fraction] = {}
 class Columns:
     """A decoded block, column by column; a value with a bad reason in `doubts` does not count."""
 
-    points: tuple[PointId, ...]
-    names: tuple[str, ...]  # measurands
-    template: Template
+    form: Form  # whose points these are
     values: list[float]
     doubts: dict[int, Reason]  # by index; the others are good
     lag_s: float
@@ -41,11 +39,19 @@ def decode(
     `aux` holds the last known values of the device's auxiliary points (see `auxiliary`); those in
     the block itself go before them.  A point scaled by one that is not known says RATIO_UNKNOWN.
     """
-    columns = decode_columns(raw, source, lag_s, aux)
-    ids = columns.points
-    out = [good_reading(p, time_ms, v, lag_s) for p, v in zip(ids, columns.values, strict=True)]
-    for i, reason in columns.doubts.items():
-        out[i] = Reading(ids[i], time_ms, None, reason, lag_s)
+    return readings_of([decode_columns(raw, source, lag_s, aux)], time_ms)
+
+
+def readings_of(columns: Iterable[Columns], time_ms: int) -> list[Reading]:
+    """Give the readings of some columns of one slot, for whoever wants them one by one."""
+    out: list[Reading] = []
+    for c in columns:
+        ids, values, lag_s = c.form.ids, c.values, c.lag_s
+        block = [good_reading(p, time_ms, v, lag_s) for p, v in zip(ids, values, strict=True)]
+        for i, reason in c.doubts.items():
+            value = None if reason.is_bad else values[i]
+            block[i] = Reading(ids[i], time_ms, value, reason, lag_s)
+        out += block
     return out
 
 
@@ -59,7 +65,9 @@ def decode_columns(
     if form.hidden and form.needs:
         known = {**known, **_own(form, numbers, absent)}
     factors = form.factors_with(known) if form.needs or not form.factors else form.factors
-    if form.takes or form.needs:
+    if form.is_plain and not form.takes:
+        values = [n + 0.0 for n in numbers[: len(factors)]]  # -0.0 is 0.0
+    elif form.takes or form.needs:
         # a part of ten to some power is a fraction until here
         pairs = zip(numbers, factors, strict=False)
         values = [float((n * a + b) / d) for n, (a, b, d) in pairs]
@@ -68,7 +76,7 @@ def decode_columns(
     doubts: dict[int, Reason] = {}
     if absent or not (all(map(le, form.lows, values)) and all(map(ge, form.highs, values))):
         doubts = _judge(form, raw, numbers, values, absent)
-    return Columns(form.ids, form.names, form.template, values, doubts, lag_s)
+    return Columns(form, values, doubts, lag_s)
 
 
 def auxiliary(raw: RawBlock, source: Source) -> dict[str, Fraction]:
@@ -84,8 +92,7 @@ def failed(
     block: ReadBlock, error: DeviceError, source: Source, time_ms: int, lag_s: float = 0.0
 ) -> list[Reading]:
     """Give the readings of a block that could not be read: no values, the error's reason."""
-    ids = form_of(block, source).ids
-    return [Reading(p, time_ms, None, error.reason, lag_s) for p in ids]
+    return readings_of([failed_columns(block, error, source, lag_s)], time_ms)
 
 
 def failed_columns(
@@ -94,12 +101,13 @@ def failed_columns(
     """Give the same in columns."""
     form = form_of(block, source)
     doubts = dict.fromkeys(range(len(form.ids)), error.reason)
-    return Columns(form.ids, form.names, form.template, [math.nan] * len(doubts), doubts, lag_s)
+    return Columns(form, [math.nan] * len(doubts), doubts, lag_s)
 
 
 def encode_slot(columns: Iterable[Columns], time_ms: int) -> list[str]:
     """Give the lines of some columns of one slot: what `contract.line.encode` makes of `decode`."""
-    return encode_columns(((c.template, c.values, c.doubts, c.lag_s) for c in columns), time_ms)
+    rows = [(c.form.template, c.values, c.doubts, c.lag_s) for c in columns]
+    return encode_columns(rows, time_ms)
 
 
 def raw_number(words: Sequence[int], value_type: str, order: str) -> int | float:

@@ -11,6 +11,7 @@ RTU client takes late answers for the next question's and keeps no silence betwe
 
 import asyncio
 import random
+import time
 
 from contract.errors import DeviceError
 from contract.reading import Reason
@@ -27,6 +28,7 @@ __all__ = ["ModbusDriver", "rtu_link", "rtu_over_tcp_link", "silence_s", "tcp_li
 
 REOPEN_FIRST_S, REOPEN_MAX_S = 0.2, 30.0
 LATEST = 3.0  # ceilings, beyond the wait itself, in which an RTU unit may still answer late
+_now = time.monotonic  # the loop's time, which to ask the loop for costs a system call
 
 
 def tcp_link(host: str, port: int, timeout_s: float) -> TcpLink:
@@ -71,11 +73,14 @@ class ModbusDriver:
         """Read one block of registers; DeviceError with the reason when that fails."""
         most_s = self.link.timeout_s
         ceiling_s = most_s if timeout_s is None or timeout_s > most_s else timeout_s
-        async with self._one_at_a_time:
+        await self._one_at_a_time.acquire()  # two coroutines fewer than `async with`, a read each
+        try:
             answer = await self._asked(unit, block, pause_s, ceiling_s)
             if not isinstance(answer, tuple) and self._helps_again(answer):
                 self.stats.retries += 1
                 answer = await self._asked(unit, block, pause_s, ceiling_s, again=True)
+        finally:
+            self._one_at_a_time.release()
         if isinstance(answer, tuple):
             return RawBlock(block, answer)
         raise DeviceError(answer.reason, answer.detail)
@@ -92,9 +97,9 @@ class ModbusDriver:
     async def _asked(
         self, unit: int, block: ReadBlock, pause_s: float, ceiling_s: float, *, again: bool = False
     ) -> Answer:
-        link, now = self.link, asyncio.get_running_loop().time
-        if self._forgotten_at_s and unit in self._forgotten_at_s:
-            late_s = max(self._forgotten_at_s[unit] - now(), 0.0)
+        link = self.link
+        if unit in self._forgotten_at_s:
+            late_s = max(self._forgotten_at_s[unit] - _now(), 0.0)
             self.stats.lost_s += late_s
             await asyncio.sleep(late_s)
             del self._forgotten_at_s[unit]
@@ -105,20 +110,20 @@ class ModbusDriver:
         wire_s = link.answer_wire_s(block.count)
         wait_s = self._patience.wait_s(unit, ceiling_s, wire_s)
         self.stats.requests += 1
-        began_s, lost_s = now(), self.stats.lost_s
+        began_s, lost_s = _now(), self.stats.lost_s
         try:
             answer = await link.exchange(unit, block, pause_s, wait_s, again=again)
         except asyncio.CancelledError:
             if link.is_guarded:
-                self._forgotten_at_s[unit] = now() + LATEST * max(ceiling_s, wait_s)
+                self._forgotten_at_s[unit] = _now() + LATEST * max(ceiling_s, wait_s)
             raise
-        spent_s = now() - began_s - (self.stats.lost_s - lost_s)  # without a drain
+        spent_s = _now() - began_s - (self.stats.lost_s - lost_s)  # without a drain
         if isinstance(answer, tuple):
             self._count_heard(unit, spent_s, wire_s)
         else:
             self._count_failure(unit, answer, spent_s)
             if link.is_guarded and answer.kind in {Kind.SILENT, Kind.FOREIGN}:
-                self._forgotten_at_s[unit] = now() + LATEST * max(ceiling_s, wait_s)
+                self._forgotten_at_s[unit] = _now() + LATEST * max(ceiling_s, wait_s)
         return answer
 
     def _count_heard(self, unit: int, spent_s: float, wire_s: float) -> None:
@@ -148,8 +153,7 @@ class ModbusDriver:
 
     async def _opened(self) -> Failure | None:
         """Open the link unless it is too early to try again; give what is in the way."""
-        now = asyncio.get_running_loop().time
-        wait_s = self._reopen_at_s - now()
+        wait_s = self._reopen_at_s - _now()
         if wait_s > 0:
             detail = f"the link is down; it is opened again in {wait_s:.1f} s at the earliest"
             return Failure(Kind.CLOSED, Reason.REFUSED, detail)
@@ -164,6 +168,5 @@ class ModbusDriver:
 
     def _back_off(self) -> None:
         """Wait longer with every opening that led to no answer; not at all after the first loss."""
-        now_s = asyncio.get_running_loop().time()
-        self._reopen_at_s = now_s + self._reopen_s * random.uniform(0.8, 1.2)
+        self._reopen_at_s = _now() + self._reopen_s * random.uniform(0.8, 1.2)
         self._reopen_s = min(max(self._reopen_s * 2, REOPEN_FIRST_S), REOPEN_MAX_S)

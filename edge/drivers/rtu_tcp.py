@@ -6,64 +6,53 @@ late answer would have come, because a serial server gives it to whoever is conn
 
 import asyncio
 import select
+from collections.abc import Awaitable
 
 from edge.drivers.frames import judge_rtu, rtu_due, rtu_request
 from edge.drivers.link import Answer, Kind, damaged, lost
 from edge.drivers.protocol import LinkStats
-from edge.drivers.stream import Stream, connect
+from edge.drivers.stream import Stream, StreamLink
 from edge.plan import ReadBlock
 
 DRAIN = 1.5  # waits, from the last byte asked, after which a silent unit leaves the line to others
 SETTLE_S = 0.004  # before asking the same shape again: time for a doubled answer to show itself
 
 
-class RtuOverTcpLink:
-    """A serial server in transparent mode."""
+class RtuOverTcpLink(StreamLink["RtuStream"]):
+    """A serial server in transparent mode.  It connects once no late answer is under way; anything
+    but a clean answer (an exception is one) closes the connection.
+    """
 
     is_guarded = True
     floor_s = 0.3  # what gateways are known to need; a false timeout costs a new connection
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
-        self.host, self.port, self.timeout_s = host, port, timeout_s
-        self.stats = LinkStats()
-        self.took_s = 0.0
-        self._stream: RtuStream | None = None
+        super().__init__(RtuStream, host, port, timeout_s)
         self._shape = (0, 0, 0)
-        self._quiet_at_s = self._clean_at_s = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Say whether a request can be sent now."""
-        return self._stream is not None and self._stream.is_open
-
-    def answer_wire_s(self, count: int) -> float:
-        """Give 0: the speed of the line behind is not known."""
-        return 0.0
+        self._clean_at_s = 0.0
 
     async def open(self) -> None:
-        """Connect, once no late answer is under way; DeviceError(REFUSED) says why that fails."""
+        """Connect after the drain; DeviceError(REFUSED) says why that fails."""
         await self.close()
         drain_s = self._clean_at_s - asyncio.get_running_loop().time()
         if drain_s > 0:
             self.stats.lost_s += drain_s
             await asyncio.sleep(drain_s)
-        self._stream = await connect(
-            lambda: RtuStream(self.stats), self.host, self.port, self.timeout_s
-        )
+        await super().open()
 
     async def exchange(
         self, unit: int, block: ReadBlock, pause_s: float, wait_s: float, *, again: bool
     ) -> Answer:
-        """Ask once; anything but a clean answer (an exception is one) closes the connection."""
-        stream = self._stream
-        if stream is None:
-            return lost("the link is not open")
+        """Ask once; the same shape as before only after SETTLE_S."""
         shape = (unit, block.function, block.count)
         if shape == self._shape:
             pause_s = max(pause_s, SETTLE_S)
         self._shape = shape
-        if pause_s:
-            await asyncio.sleep(self._quiet_at_s + pause_s - stream.now())
+        return await super().exchange(unit, block, pause_s, wait_s, again=again)
+
+    async def _ask(
+        self, stream: "RtuStream", unit: int, block: ReadBlock, wait_s: float, *, again: bool
+    ) -> Answer:
         if stream.has_unasked():
             await self.close()
             return lost("bytes that nobody asked for")
@@ -76,19 +65,11 @@ class RtuOverTcpLink:
         finally:
             if not clean:
                 await self.close()
-        self._quiet_at_s = stream.heard_at_s
-        self.took_s = stream.heard_at_s - asked_s
         if clean:
             self._clean_at_s = 0.0
         elif not isinstance(answer, tuple) and answer.kind is Kind.DAMAGED:
             self._clean_at_s = asked_s + wait_s
         return answer
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._stream is not None:
-            self._stream.abort()
-            self._stream = None
 
 
 class RtuStream(Stream):
@@ -96,7 +77,6 @@ class RtuStream(Stream):
 
     def __init__(self, stats: LinkStats) -> None:
         super().__init__(stats)
-
         self._unit = 0
         self._block = ReadBlock(3, 0, 0, ())
         self._rest = b""
@@ -112,11 +92,11 @@ class RtuStream(Stream):
         """Say whether bytes came, or wait in the kernel, that answer nothing."""
         return self._is_dirty or bool(self._poll.poll(0))
 
-    async def ask_for(self, unit: int, block: ReadBlock, wait_s: float) -> Answer:
+    def ask_for(self, unit: int, block: ReadBlock, wait_s: float) -> Awaitable[Answer]:
         """Ask a unit for a block."""
         self._unit, self._block, self._rest = unit, block, b""
         request = rtu_request(unit, block.function, block.address, block.count)
-        return await self.ask(request, wait_s)
+        return self.ask(request, wait_s)
 
     def data_received(self, data: bytes) -> None:
         """Collect the answer; its length is known from the request."""

@@ -1,33 +1,77 @@
-"""A TCP connection that carries one Modbus question at a time."""
+"""TCP connections that carry one Modbus question at a time, and the link that each of them is."""
 
 import asyncio
+import math
 import socket
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from contract.errors import DeviceError
 from contract.reading import Reason
 from edge.drivers.link import Answer, lost, silent
 from edge.drivers.protocol import LinkStats
+from edge.plan import ReadBlock
 
 UNACKNOWLEDGED_MS = 10_000  # a peer that is gone is noticed; a silent unit behind it is not one
 IDLE_PROBE_S = 30
 CONNECT_LEAST_S = 1.0  # a connection takes longer to make than an answer
 
 
+class Deadlines:
+    """The open questions of a loop's streams.  One timer serves them all: it stands at the
+    earliest time at which one is due, and is seldom moved, as most are answered before.
+    """
+
+    def __init__(self) -> None:
+        self._asked: set[Stream] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = math.inf
+
+    def add(self, stream: "Stream") -> None:
+        """Watch over a stream's question, until `remove`."""
+        self._asked.add(stream)
+        if stream.due_s < self._timer_s:
+            self._set(stream.due_s)
+
+    def remove(self, stream: "Stream") -> None:
+        """Watch over it no more."""
+        self._asked.discard(stream)
+
+    def _set(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_s = at_s
+        self._timer = asyncio.get_running_loop().call_at(at_s, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer, self._timer_s = None, math.inf
+        now_s = asyncio.get_running_loop().time()
+        for stream in [s for s in self._asked if s.is_asked and s.due_s <= now_s]:
+            stream.settle(stream.overdue())
+        self._set_next()
+
+    def _set_next(self) -> None:
+        earliest_s = min((s.due_s for s in self._asked if s.is_asked), default=math.inf)
+        if earliest_s < self._timer_s:
+            self._set(earliest_s)
+
+
+_deadlines: WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines] = WeakKeyDictionary()
+
+
 class Stream(asyncio.Protocol):
-    """One connection.  One timer is moved along instead of one being made for each question."""
+    """One connection.  asked_s, due_s, heard_at_s: loop times of the newest question."""
 
     def __init__(self, stats: LinkStats) -> None:
         self.stats = stats
         self.is_open = False
-        self.heard_at_s = 0.0
+        self.asked_s = self.due_s = self.heard_at_s = 0.0
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
+        self._deadlines = _deadlines.setdefault(self._loop, Deadlines())
         self._transport: asyncio.Transport
         self._answer: asyncio.Future[Answer] | None = None
-        self._wait_s = self._due_s = self._timer_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, frame: bytes, wait_s: float) -> Answer:
         """Send a frame and give what `settle` is told, or what `overdue` says after `wait_s`."""
@@ -35,20 +79,15 @@ class Stream(asyncio.Protocol):
             return lost("the connection is closed")
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._answer = answer
-        self._wait_s = wait_s
-        due_s = self._due_s = self.now() + wait_s
-        if self._timer is None:
-            self._timer_s = due_s
-            self._timer = self._loop.call_at(due_s, self._tick)
-        elif self._timer_s > due_s:
-            self._timer.cancel()
-            self._timer_s = due_s
-            self._timer = self._loop.call_at(due_s, self._tick)
+        self.asked_s = self.now()
+        self.due_s = self.asked_s + wait_s
+        self._deadlines.add(self)
         self._transport.write(frame)
         try:
             return await answer
         finally:
             self._answer = None
+            self._deadlines.remove(self)
 
     @property
     def is_asked(self) -> bool:
@@ -63,15 +102,12 @@ class Stream(asyncio.Protocol):
 
     def overdue(self) -> Answer:
         """Say what it means that the time is over."""
-        return silent(self._wait_s)
+        return silent(self.due_s - self.asked_s)
 
     def abort(self) -> None:
         """Close the connection at once."""
         self.is_open = False
         self._transport.abort()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport; let the kernel notice a peer that is gone."""
@@ -86,19 +122,6 @@ class Stream(asyncio.Protocol):
         """End the open question."""
         self.is_open = False
         self.settle(lost(str(exc) if exc else "the device closed the connection"))
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tick(self) -> None:
-        self._timer = None
-        if not self.is_asked:
-            return
-        if self.now() >= self._due_s:
-            self.settle(self.overdue())
-        else:
-            self._timer_s = self._due_s
-            self._timer = self._loop.call_at(self._due_s, self._tick)
 
 
 S = TypeVar("S", bound=Stream)
@@ -116,3 +139,57 @@ async def connect(make: Callable[[], S], host: str, port: int, timeout_s: float)
     except OSError as error:
         raise DeviceError(Reason.REFUSED, f"{host}:{port}: {error.strerror or error}") from error
     return stream
+
+
+class StreamLink(Generic[S]):
+    """A device or gateway behind one connection of the kind `make` makes."""
+
+    def __init__(
+        self, make: Callable[[LinkStats], S], host: str, port: int, timeout_s: float
+    ) -> None:
+        self.host, self.port, self.timeout_s = host, port, timeout_s
+        self.stats = LinkStats()
+        self.took_s = 0.0
+        self._make = make
+        self._stream: S | None = None
+        self._quiet_at_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether a request can be sent now."""
+        return self._stream is not None and self._stream.is_open
+
+    def answer_wire_s(self, count: int) -> float:
+        """Give 0: the speed of a line behind is not known."""
+        return 0.0
+
+    async def open(self) -> None:
+        """Connect; DeviceError(REFUSED) says why that fails."""
+        await self.close()
+        make = self._make
+        self._stream = await connect(lambda: make(self.stats), self.host, self.port, self.timeout_s)
+
+    async def exchange(
+        self, unit: int, block: ReadBlock, pause_s: float, wait_s: float, *, again: bool
+    ) -> Answer:
+        """Ask once, at least `pause_s` after the answer before."""
+        stream = self._stream
+        if stream is None:
+            return lost("the link is not open")
+        if pause_s:
+            await asyncio.sleep(self._quiet_at_s + pause_s - stream.now())
+        answer = await self._ask(stream, unit, block, wait_s, again=again)
+        self._quiet_at_s = stream.heard_at_s
+        self.took_s = stream.heard_at_s - stream.asked_s
+        return answer
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._stream is not None:
+            self._stream.abort()
+            self._stream = None
+
+    def _ask(
+        self, stream: S, unit: int, block: ReadBlock, wait_s: float, *, again: bool
+    ) -> Awaitable[Answer]:
+        raise NotImplementedError

@@ -4,71 +4,37 @@ Framing and matching are ours, not pymodbus's: less than half the processor time
 with the wrong number of registers is refused.
 """
 
-import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 
 from edge.drivers.frames import MBAP, exception, mbap_request, words_at
-from edge.drivers.link import Answer, Failure, Kind, damaged, foreign, lost
+from edge.drivers.link import Answer, Failure, Kind, damaged, foreign
 from edge.drivers.protocol import LinkStats
-from edge.drivers.stream import Stream, connect
+from edge.drivers.stream import Stream, StreamLink
 from edge.plan import ReadBlock
 
 HEAD_LENGTH = 9  # MBAP, function, and one byte more
 LONGEST_BODY = 254
 
 
-class TcpLink:
-    """A Modbus TCP device or gateway."""
+class TcpLink(StreamLink["MbapStream"]):
+    """A Modbus TCP device or gateway.  Asking again keeps the transaction id, so that either
+    answer will do.
+    """
 
     is_guarded = False
     floor_s = 0.03
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
-        self.host, self.port, self.timeout_s = host, port, timeout_s
-        self.stats = LinkStats()
-        self.took_s = 0.0
-        self._stream: MbapStream | None = None
+        super().__init__(MbapStream, host, port, timeout_s)
         self._transaction = 0
-        self._quiet_at_s = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Say whether a request can be sent now."""
-        return self._stream is not None and self._stream.is_open
-
-    def answer_wire_s(self, count: int) -> float:
-        """Give 0: what is behind a gateway is not known."""
-        return 0.0
-
-    async def open(self) -> None:
-        """Connect; DeviceError(REFUSED) says why that fails."""
-        await self.close()
-        self._stream = await connect(
-            lambda: MbapStream(self.stats), self.host, self.port, self.timeout_s
-        )
-
-    async def exchange(
-        self, unit: int, block: ReadBlock, pause_s: float, wait_s: float, *, again: bool
-    ) -> Answer:
-        """Ask once; asking again keeps the transaction id, so that either answer will do."""
-        stream = self._stream
-        if stream is None:
-            return lost("the link is not open")
-        if pause_s:
-            await asyncio.sleep(self._quiet_at_s + pause_s - asyncio.get_running_loop().time())
+    def _ask(
+        self, stream: "MbapStream", unit: int, block: ReadBlock, wait_s: float, *, again: bool
+    ) -> Awaitable[Answer]:
         if not again:
             self._transaction = self._transaction % 0xFFFF + 1
-        asked_s = stream.now()
-        answer = await stream.ask_for(self._transaction, unit, block, wait_s)
-        self._quiet_at_s = stream.heard_at_s
-        self.took_s = stream.heard_at_s - asked_s
-        return answer
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._stream is not None:
-            self._stream.abort()
-            self._stream = None
+        return stream.ask_for(self._transaction, unit, block, wait_s)
 
 
 class MbapStream(Stream):
@@ -76,7 +42,6 @@ class MbapStream(Stream):
 
     def __init__(self, stats: LinkStats) -> None:
         super().__init__(stats)
-
         self._block = ReadBlock(3, 0, 0, ())
         self._transaction = self._unit = 0
         self._good = b""  # how the right answer begins
@@ -84,14 +49,16 @@ class MbapStream(Stream):
         self._found: Answer | None = None  # our answer, while more of the stream is to be read
         self._odd: Failure | None = None
 
-    async def ask_for(self, transaction: int, unit: int, block: ReadBlock, wait_s: float) -> Answer:
+    def ask_for(
+        self, transaction: int, unit: int, block: ReadBlock, wait_s: float
+    ) -> Awaitable[Answer]:
         """Ask for a block under a transaction id."""
         count, function = block.count, block.function
         self._transaction, self._unit, self._block = transaction, unit, block
         self._good = MBAP.pack(transaction, 0, 3 + 2 * count, unit, function, 2 * count)
         self._found = self._odd = None
         request = mbap_request(unit, function, block.address, count)
-        return await self.ask(transaction.to_bytes(2, "big") + request, wait_s)
+        return self.ask(transaction.to_bytes(2, "big") + request, wait_s)
 
     def data_received(self, data: bytes) -> None:
         """Find our answer; the usual case is one whole message and nothing else."""

@@ -2,11 +2,12 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contract.clock import Clock
 from contract.reading import Reading
+from edge.decode import Columns, readings_of
 from edge.drivers.protocol import Driver
 from edge.poller.breaker import LossBudget
 from edge.poller.due import Read, schedule
@@ -15,7 +16,7 @@ from edge.poller.turn import Round, Tally, Turn
 from edge.poller.unit import RANK_OF_PRIORITY, Unit
 from edge.profile import Pace
 
-_Due = tuple[Unit, list[Read], list[Read]]
+_Due = tuple[Unit, Sequence[Read], Sequence[Read]]
 
 
 @dataclass(slots=True)
@@ -59,23 +60,23 @@ class Bus:
 
     async def poll_round(self, slot_ms: int, clock: Clock) -> list[Reading]:
         """Read everything of every unit once, whatever is due; give the slot's readings."""
-        return await self._round(slot_ms, clock, None)
+        return readings_of(await self._round(slot_ms, clock, None), slot_ms)
 
-    async def poll_due(self, slot_ms: int, clock: Clock) -> list[Reading]:
-        """Read what is due at a slot; give its readings, none if nothing is due."""
+    async def poll_due(self, slot_ms: int, clock: Clock) -> list[Columns]:
+        """Read what is due at a slot; give its values, nothing if nothing is due."""
         return await self._round(slot_ms, clock, slot_ms // self.interval_ms)
 
-    async def _round(self, slot_ms: int, clock: Clock, tick: int | None) -> list[Reading]:
+    async def _round(self, slot_ms: int, clock: Clock, tick: int | None) -> list[Columns]:
         interval_s = math.inf if tick is None else self.interval_ms / 1000
         shared = Round(
             self.driver, clock, slot_ms, interval_s, self.tally, self.budget, self.rng,
             clock.monotonic_s(),
         )  # fmt: skip
-        readings: list[Reading] = []
+        out: list[Columns] = []
         is_replanned = False
         for unit, due, owed in self._in_order(tick):
             turn = Turn(shared, unit)
-            readings += await turn.take(due, owed)
+            out += await turn.take(due, owed)
             if turn.is_replanned:
                 unit.rebuild()
                 unit.set_backoff(self.interval_ms / 1000)
@@ -85,7 +86,7 @@ class Bus:
             if self.book is not None:
                 self.book.is_changed = True
         self.tally.rounds += 1
-        return readings
+        return out
 
     def _in_order(self, tick: int | None) -> list[_Due]:
         """Give the units' turns: by priority, and behind them those in doubt.
@@ -95,19 +96,14 @@ class Bus:
         """
         trusted: list[_Due] = []
         doubtful: list[_Due] = []
-        for turn in self._with_something_due(tick, self.last_tick):
-            (doubtful if turn[0].breaker.silent_rounds else trusted).append(turn)
-        self.last_tick = tick
+        since, self.last_tick = self.last_tick, tick
+        for unit in self.units:
+            due, owed = unit.reads, []
+            if tick is not None:
+                due = [r for r in unit.reads if r.is_due(tick, since)]
+                owed = [r for r in unit.reads if r.is_owed and r not in due]
+            if due or owed:
+                (doubtful if unit.breaker.silent_rounds else trusted).append((unit, due, owed))
         trusted.sort(key=lambda t: RANK_OF_PRIORITY[t[0].priority])
         doubtful.sort(key=lambda t: t[0].breaker.retry_at_s)
         return trusted + doubtful
-
-    def _with_something_due(self, tick: int | None, since: int | None) -> Iterator[_Due]:
-        for unit in self.units:
-            if tick is None:
-                yield unit, list(unit.reads), []
-                continue
-            due = [r for r in unit.reads if r.is_due(tick, since)]
-            owed = [r for r in unit.reads if r.is_owed and r not in due]
-            if due or owed:
-                yield unit, due, owed

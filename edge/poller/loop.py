@@ -1,13 +1,12 @@
 """The poll loop of a bus: a round at each slot, on a grid that nothing shifts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from contract.clock import Clock, next_slot, slot_of
-from contract.line import encode
-from contract.reading import Reading
+from edge.decode import encode_slot
 from edge.outbox import Outbox
 from edge.poller.bus import Bus
 from edge.poller.holes import HoleBook
@@ -52,9 +51,10 @@ async def run_bus(
             slot_ms += missed * bus.interval_ms
             continue
         late_ms = bus.interval_ms // _LATE_SHARE
-        readings = await bus.poll_due(slot_ms, clock)
-        if readings:
-            await asyncio.to_thread(_keep, outbox, bus.name, slot_ms, readings)
+        columns = await bus.poll_due(slot_ms, clock)
+        if readings := sum(len(c.values) for c in columns):
+            lines = encode_slot(columns, slot_ms)
+            await asyncio.to_thread(outbox.append, bus.name, slot_ms, lines, readings)
         if bus.book is not None and bus.book.is_changed:
             await asyncio.to_thread(_save, bus.book)
         on_progress(bus.name)
@@ -84,10 +84,6 @@ class _ClockSteps:
 
     def _ahead(self) -> int:
         return self._clock.now_ms() - round(self._clock.monotonic_s() * 1000)
-
-
-def _keep(outbox: Outbox, bus: str, slot_ms: int, readings: Sequence[Reading]) -> None:
-    outbox.append(bus, slot_ms, encode(readings), len(readings))
 
 
 def _save(book: HoleBook) -> None:

@@ -1,4 +1,4 @@
-"""A turn: what is due of one unit is asked, and every due point gets a reading or a reason."""
+"""A turn: what is due of one unit is asked, and every due point gets a value or a reason."""
 
 import random
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import structlog
 
 from contract.clock import Clock
 from contract.errors import DeviceError
-from contract.reading import Reading, Reason
-from edge.decode import auxiliary, counters, cross_checked, decode, failed
+from contract.reading import Reason
+from edge.decode import Columns, auxiliary, cross_check, decode_columns, failed_columns
 from edge.drivers.protocol import Driver
 from edge.plan import Hole, RawBlock, ReadBlock, bisect, hole_of
 from edge.poller.breaker import BreakerState, LossBudget
@@ -55,10 +55,10 @@ class Round:
         """Give a factor around one for a back-off."""
         return self.rng.uniform(1 - _JITTER, 1 + _JITTER)
 
-    def sheds(self, rank: int) -> bool:
-        """Say whether a read of this rank is left out: the round overruns its interval."""
+    def sheds(self, unit: Unit, read: Read) -> bool:
+        """Say whether a read is left out: the round overruns its interval, and it can wait."""
         late = (self.clock.monotonic_s() - self.began_s) / self.interval_s
-        return rank >= 4 - int(late >= 2) and late >= 1
+        return late >= 1 and unit.rank(read) >= 4 - int(late >= 2)
 
     def has_time(self) -> bool:
         """Say whether reads that are not due may be made up for: half the interval is left."""
@@ -73,6 +73,7 @@ class Round:
 class Turn:
     """One unit's turn.
 
+    out:      what each read gave, failures included
     error:    silence, or a link that is down: nothing more is asked in this turn
     answers:  requests answered, exceptions included; good: with registers
     silent:   reads that were not answered
@@ -81,7 +82,7 @@ class Turn:
 
     round: Round
     unit: Unit
-    out: list[Reading] = field(default_factory=list)
+    out: dict[Read, list[Columns]] = field(default_factory=dict)
     error: DeviceError | None = None
     answers: int = 0
     good: int = 0
@@ -92,32 +93,44 @@ class Turn:
     is_replanned: bool = False
     lag_s: float = 0.0
 
-    async def take(self, due: Sequence[Read], owed: Sequence[Read] = ()) -> list[Reading]:
-        """Ask what is due, then what is owed as time allows; give the readings of the slot."""
-        why = await self._suspended()
+    async def take(self, due: Sequence[Read], owed: Sequence[Read] = ()) -> list[Columns]:
+        """Ask what is due, then what is owed as time allows; give the values of the slot."""
+        unit = self.unit
+        why = await self._suspended() if unit.breaker.is_open else None
         if why is not None:
             for read in due:
                 self._fail(read, why)
-        else:
-            for read in sorted(due, key=_in_doubt):
+            return self._taken()
+        for read in sorted(due, key=_in_doubt):
+            if read.hole is None:
                 await self._take(read)
-            self.is_extra = True
-            for read in owed:
-                if self.error is None and self.round.has_time():
-                    await self._take(read)
+            else:
+                await self._take_hole(read, read.hole)
+        self.is_extra = True
+        for read in owed:
+            if self.error is None and self.round.has_time():
+                await self._take(read)
+        if self.silent or unit.breaker.silent_rounds:
             await self._conclude()
+        if self.finds:
             await self._remember()
-        self.unit.lag_s = self.lag_s
-        readings = self.unit.latest[*due, *owed] = _judged(self.out, self.unit)
-        return readings
+        return self._taken()
+
+    def _taken(self) -> list[Columns]:
+        """Keep what was read as the unit's newest, checked against each other; give it."""
+        unit, slot_ms = self.unit, self.round.slot_ms
+        unit.lag_s = self.lag_s
+        out: list[Columns] = []
+        for read, columns in self.out.items():
+            unit.latest[read] = slot_ms, columns
+            out += columns
+        unit.counters = cross_check(out, unit.counters)
+        return out
 
     async def _suspended(self) -> DeviceError | None:
         """Give why the unit is left out of this round; a probe decides when its time has come."""
         unit, now_s = self.unit, self.round.clock.monotonic_s()
-        state = unit.breaker.state(now_s)
-        if state is BreakerState.CLOSED:
-            return None
-        block = unit.probe()
+        block, state = unit.probe(), unit.breaker.state(now_s)
         if state is BreakerState.OPEN or block is None or not self.round.budget.allows(now_s):
             return _SUSPENDED
         answer = await self._ask(block)
@@ -133,18 +146,8 @@ class Turn:
         self._closed()
         return None
 
-    async def _take(self, read: Read) -> None:
-        if read.hole is not None:
-            await self._take_hole(read, read.hole)
-        elif self.error is not None:
-            self._fail(read, self.error)
-        elif not self._may_ask(read):
-            self._fail(read, _SUSPENDED)
-        else:
-            await self._take_block(read)
-
     def _may_ask(self, read: Read) -> bool:
-        if self.round.sheds(self.unit.rank(read)):
+        if self.round.sheds(self.unit, read):
             self.round.tally.shed += 1
             return False
         if not read.breaker.is_open:
@@ -153,15 +156,20 @@ class Turn:
         is_time = read.breaker.state(now_s) is BreakerState.HALF_OPEN
         return is_time and self.round.budget.allows(now_s)
 
-    async def _take_block(self, read: Read) -> None:
+    async def _take(self, read: Read) -> None:
+        if self.error is not None:
+            self._fail(read, self.error)
+            return
+        if not self._may_ask(read):
+            self._fail(read, _SUSPENDED)
+            return
         lag_s = self.round.lag_s()
         answer = await self._ask(read.block)
         if isinstance(answer, RawBlock):
             read.is_owed = False
-            if read.breaker.is_open:
+            if read.breaker.answered():
                 self._log("read_back", read)
-            read.breaker.answered()
-            self._keep(answer)
+            self._keep(read, answer)
         elif answer.reason is Reason.ILLEGAL_ADDRESS and self._may_search(read):
             await self._search(read, answer, lag_s)
         else:
@@ -196,20 +204,27 @@ class Turn:
         self.good += 1
         return raw
 
-    def _keep(self, raw: RawBlock) -> None:
-        self.unit.last_good_s = self.round.clock.monotonic_s()
-        self.lag_s = max(self.lag_s, lag_s := self.round.lag_s())
-        self.out += _decoded(raw, self.unit, self.round.slot_ms, lag_s)
+    def _keep(self, read: Read, raw: RawBlock) -> None:
+        """Decode a block that was answered, scaled by what is known of the device."""
+        unit = self.unit
+        unit.last_good_s = self.round.clock.monotonic_s()
+        lag_s = self.round.lag_s()
+        if own := auxiliary(raw, unit.source):
+            unit.auxiliary |= own
+        self._put(read, decode_columns(raw, unit.source, lag_s, unit.auxiliary))
 
     def _fail(self, read: Read, error: DeviceError, lag_s: float = 0.0) -> None:
         if read.hole is None:
             read.owe()
         if not self.is_extra:
-            self._fail_block(read.block, error, lag_s)
+            self._fail_block(read, read.block, error, lag_s)
 
-    def _fail_block(self, block: ReadBlock, error: DeviceError, lag_s: float) -> None:
-        self.lag_s = max(self.lag_s, lag_s)
-        self.out += failed(block, error, self.unit.source, self.round.slot_ms, lag_s)
+    def _fail_block(self, read: Read, block: ReadBlock, error: DeviceError, lag_s: float) -> None:
+        self._put(read, failed_columns(block, error, self.unit.source, lag_s))
+
+    def _put(self, read: Read, columns: Columns) -> None:
+        self.lag_s = max(self.lag_s, columns.lag_s)
+        self.out.setdefault(read, []).append(columns)
 
     async def _take_hole(self, read: Read, hole: Hole) -> None:
         """Say that the register is missing; once a day, see whether it still is."""
@@ -221,7 +236,7 @@ class Turn:
         answer = await self._ask(read.block)
         if isinstance(answer, RawBlock):
             refused.holes.pop(hole, None)
-            self._keep(answer)
+            self._keep(read, answer)
             self._log("hole_healed", read)
         else:
             refused.holes[hole] = now_ms
@@ -238,17 +253,17 @@ class Turn:
         waiting = list(reversed(bisect(read.block, even=even)))
         if len(waiting) == 1:  # the block is a single point: it has just been refused
             holes, waiting = [hole_of(read.block.points[0])], []
-            self._fail_block(read.block, why, lag_s)
+            self._fail_block(read, read.block, why, lag_s)
         while waiting:
             part = waiting.pop()
             lag_s = self.round.lag_s()
             answer = await self._ask(part)
             if isinstance(answer, RawBlock):
                 cuts.append(hole_of(part.points[0]))
-                self._keep(answer)
+                self._keep(read, answer)
             elif answer.reason is not Reason.ILLEGAL_ADDRESS:
                 for rest in (part, *waiting):  # nothing can be concluded: another time
-                    self._fail_block(rest, answer, lag_s)
+                    self._fail_block(read, rest, answer, lag_s)
                 read.search_at_s = self.round.clock.monotonic_s() + SEARCH_SOON_S
                 self.error = None if answer.reason is Reason.DEVICE_EXCEPTION else answer
                 return
@@ -256,7 +271,7 @@ class Turn:
                 waiting += reversed(bisect(part, even=even))
             else:
                 holes.append(hole_of(part.points[0]))
-                self._fail_block(part, answer, lag_s)
+                self._fail_block(read, part, answer, lag_s)
         self.finds.append((read, holes, [] if holes else cuts[1:]))
 
     async def _conclude(self) -> None:
@@ -324,16 +339,3 @@ class Turn:
 def _in_doubt(read: Read) -> bool:
     """Say whether a read has lately not been answered: it comes last, to delay no other."""
     return read.breaker.silent_rounds > 0
-
-
-def _decoded(raw: RawBlock, unit: Unit, slot_ms: int, lag_s: float) -> list[Reading]:
-    """Give the readings of a block that was answered, scaled by what is known of the device."""
-    unit.auxiliary |= auxiliary(raw, unit.source)
-    return decode(raw, unit.source, slot_ms, lag_s, unit.auxiliary)
-
-
-def _judged(readings: list[Reading], unit: Unit) -> list[Reading]:
-    """Give one device's readings of a slot checked against each other and its last counters."""
-    checked = cross_checked(readings, unit.counters)
-    unit.counters |= counters(checked)
-    return checked

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import itemgetter
 from typing import Literal
 
 from contract.reading import Reading
-from edge.decode import Source
+from edge.decode import Columns, Source, readings_of
 from edge.plan import ReadBlock, fingerprint, hole_of
 from edge.poller.breaker import BACKOFF_MAX_S, Breaker
 from edge.poller.due import Read
@@ -25,7 +26,8 @@ class Unit:
     blocks:    as planned; `reads` is what is left of them without what the device refuses
     pause_s, timeout_s, limits: what the device stands
     auxiliary: the newest values that other points are scaled by, by name
-    latest:    the newest readings of each set of reads that were due together
+    latest:    the slot and values that each read gave last
+    earlier:   the newest readings of when the reads were others
     counters:  the newest value of each counter
     lost_s:    time spent on waiting for answers that did not come
     last_good_s: monotonic; None before the first answer
@@ -42,7 +44,8 @@ class Unit:
     breaker: Breaker = field(default_factory=Breaker)
     reads: list[Read] = field(init=False, default_factory=list)
     auxiliary: dict[str, Fraction] = field(default_factory=dict)
-    latest: dict[tuple[Read, ...], list[Reading]] = field(default_factory=dict)
+    latest: dict[Read, tuple[int, list[Columns]]] = field(default_factory=dict)
+    earlier: dict[str, Reading] = field(default_factory=dict)
     counters: dict[str, float] = field(default_factory=dict)
     lost_s: float = 0.0
     last_good_s: float | None = None
@@ -66,7 +69,7 @@ class Unit:
         whole, left_out = pieces(self.blocks, self.refused.holes, self.refused.cuts, even=even)
         same = {id(r.block): r for r in self.reads if r.hole is None}
         holes = [Read(b, hole_of(b.points[0])) for b in left_out]
-        self.latest = {(): list(self.newest().values())}
+        self.earlier, self.latest = self.newest(), {}
         self.reads = [*(same.get(id(b)) or Read(b) for b in whole), *holes]
         self.set_backoff(self.breaker.first_s)
 
@@ -96,8 +99,9 @@ class Unit:
 
     def newest(self) -> dict[str, Reading]:
         """Give the newest reading of each measurand."""
-        in_order = sorted(filter(None, self.latest.values()), key=lambda rs: rs[0].time_ms)
-        return {r.point.measurand: r for readings in in_order for r in readings}
+        in_order = sorted(self.latest.values(), key=itemgetter(0))
+        later = {r.point.measurand: r for at_ms, cs in in_order for r in readings_of(cs, at_ms)}
+        return self.earlier | later
 
     def good_age_s(self, now_s: float) -> float | None:
         """Give the seconds since the device last gave registers; None before the first time."""

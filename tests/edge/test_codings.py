@@ -272,3 +272,16 @@ def test_columns_make_the_very_lines_that_readings_make(
     columns = [decode_columns(one, SOURCE, lag_s, aux), decode_columns(two, SOURCE, 0.5, aux)]
     assert encode_slot(columns, 7) == encode_readings(readings)
     assert all(math.isfinite(r.value) for r in readings if r.value is not None)
+
+
+@given(st.floats(width=32, min_value=-1000, max_value=1000), st.integers(0, 2**64 - 1))
+def test_numbers_that_need_no_scaling_are_taken_as_they_are(number: float, whole: int) -> None:
+    points = (
+        PointSpec("power_kw", 3, 0, "f32", unit="kW"),
+        PointSpec("energy_import_kwh", 3, 2, "u64", unit="kWh"),
+    )
+    words = struct.unpack(">6H", struct.pack(">fQ", number, whole))
+    columns = decode_columns(RawBlock(ReadBlock(3, 0, 6, points), words), SOURCE)
+    assert columns.values == [number, float(whole)]
+    assert math.copysign(1, columns.values[0]) == (1 if number == 0 else math.copysign(1, number))
+    assert all(isinstance(v, float) for v in columns.values)

@@ -100,7 +100,7 @@ def test_columns_are_doubted_as_readings_are() -> None:
     readings = cross_checked([r for raw in raws for r in decode(raw, source, 0)], before)
     columns = [decode_columns(raw, source) for raw in raws]
     assert cross_check(columns, before) == before | counters(readings)
-    assert [c.doubts.get(i) for c in columns for i in range(len(c.names))] == [
+    assert [c.doubts.get(i) for c in columns for i in range(len(c.values))] == [
         r.reason for r in readings
     ]
     assert {r.reason for r in readings} == {Reason.CROSS_CHECK, Reason.COUNTER_BACKWARD}

@@ -17,6 +17,7 @@ from tests.edge.virtual import (
     VirtualClock,
     block,
     in_virtual_time,
+    polled,
     unit,
 )
 
@@ -39,7 +40,7 @@ def rounds(bus: Bus, count: int, start: int = 0, each_ms: int = MINUTE_MS) -> li
         for i in range(start, start + count):
             at_ms = T0_MS + i * each_ms
             await asyncio.sleep((at_ms - clock.now_ms()) / 1000)
-            found.append(await bus.poll_due(at_ms, clock))
+            found.append(await polled(bus, at_ms, clock))
             if bus.book is not None and bus.book.is_changed:
                 bus.book.save()
         return found
@@ -79,6 +80,24 @@ def test_holes_are_remembered_over_a_restart(tmp_path: Path) -> None:
     spans(driver)
     rounds(bus_of(driver, tmp_path / "h.json", WHOLE), 1)
     assert spans(driver) == [(100, 2), (103, 4)]
+
+
+def test_the_newest_readings_outlive_a_change_of_what_is_asked(tmp_path: Path) -> None:
+    driver = ScriptedDriver()
+    driver.refused = {102}
+    bus = bus_of(driver, tmp_path / "h.json", WHOLE)
+    (device,) = bus.units
+    rounds(bus, 1)
+    assert {r.time_ms for r in device.newest().values()} == {T0_MS}
+    assert set(device.newest()) == set(NAMES)
+    driver.says = lambda _, b: Reason.TIMEOUT if b.address > 102 else None
+    rounds(bus, 1, start=1)
+    newest = device.newest()
+    assert set(newest) == set(NAMES)
+    assert {r.time_ms for r in newest.values()} == {T0_MS + MINUTE_MS}
+    assert newest["power_kw"].value == 7
+    assert newest["voltage_l1_v"].reason is Reason.ILLEGAL_ADDRESS
+    assert newest["current_l3_a"].reason is Reason.TIMEOUT
 
 
 def test_another_plan_or_profile_starts_without_holes(tmp_path: Path) -> None:

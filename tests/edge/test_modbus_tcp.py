@@ -233,3 +233,38 @@ def test_a_unit_that_has_always_been_quick_is_not_waited_for_long() -> None:
     device, driver = asked(lambda n, r: [] if n == 25 else [message(r)], ask, timeout_s=30.0)
     assert len(device.requests) == 27
     assert 0 < driver.stats.lost_s < 15  # far from the thirty seconds that are allowed
+
+
+def test_a_short_wait_is_not_held_up_by_a_long_one_and_each_ends_by_itself() -> None:
+    heard = asyncio.Event()
+
+    def silent(_: int, request: bytes) -> list[bytes]:
+        heard.set()
+        return []
+
+    async def run() -> None:
+        device = Device(silent)
+        server = await asyncio.start_server(device.talk, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        waits = {"long": 60.0, "short": 0.05, "middle": 0.6, "late": 0.05}
+        drivers = {name: ModbusDriver(tcp_link("127.0.0.1", port, s)) for name, s in waits.items()}
+        ended: list[str] = []
+
+        async def ask(name: str) -> None:
+            await fails(Reason.TIMEOUT)(drivers[name])
+            ended.append(name)
+
+        long = asyncio.create_task(ask("long"))
+        await heard.wait()
+        await asyncio.gather(ask("middle"), ask("short"))
+        await ask("late")  # after all the short ones were over
+        assert ended == ["short", "middle", "late"]
+        assert not long.done()
+        long.cancel()
+        await asyncio.wait([long])
+        await ask("short")
+        for driver in drivers.values():
+            await driver.close()
+        server.close()
+
+    asyncio.run(run())

@@ -15,6 +15,7 @@ from tests.edge.virtual import (
     VirtualClock,
     block,
     in_virtual_time,
+    polled,
     unit,
 )
 
@@ -35,7 +36,7 @@ class Rig:
     async def round(self, clock: VirtualClock) -> list[Reading]:
         """Wait for the next slot and give its readings."""
         await asyncio.sleep(max(0, self.slot_ms - clock.now_ms()) / 1000)
-        readings = await self.bus.poll_due(self.slot_ms, clock)
+        readings = await polled(self.bus, self.slot_ms, clock)
         self.slot_ms += self.bus.interval_ms
         return readings
 

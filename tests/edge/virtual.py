@@ -8,11 +8,11 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from contract.errors import DeviceError
-from contract.reading import Reason
-from edge.decode import Source
+from contract.reading import Reading, Reason
+from edge.decode import Source, readings_of
 from edge.drivers.protocol import LinkStats
 from edge.plan import RawBlock, ReadBlock
-from edge.poller import Unit
+from edge.poller import Bus, Unit
 from edge.profile import Pace, PointSpec
 
 T0_MS = 1_767_225_600_000  # a slot of every interval up to a day
@@ -69,6 +69,11 @@ def in_virtual_time(run: Callable[[VirtualClock], Awaitable[_T]]) -> _T:
         return loop.run_until_complete(run(VirtualClock(loop)))
     finally:
         loop.close()
+
+
+async def polled(bus: Bus, slot_ms: int, clock: VirtualClock) -> list[Reading]:
+    """Read what is due at a slot; give its readings one by one."""
+    return readings_of(await bus.poll_due(slot_ms, clock), slot_ms)
 
 
 class ScriptedDriver:

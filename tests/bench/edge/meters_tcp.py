@@ -38,7 +38,7 @@ def device_limit(bench: Bench) -> None:
 
 
 def cost_of_a_read(bench: Bench) -> None:
-    """50 meters that answer at once: what a read costs, up to its readings."""
+    """50 meters that answer at once: what a read costs, up to its values, and up to its lines."""
     ref = lay_profile(bench.folder, "m40", FLOATS_20)
     wide = lay_profile(bench.folder, "m72", FLOATS_36)
     image = write_image(bench.folder / "image")
@@ -52,18 +52,24 @@ def cost_of_a_read(bench: Bench) -> None:
             name: partial(bench.work, "poll", agent=agent, seconds=COST_S)
             for name, agent in agents.items()
         }
+        jobs["lines"] = partial(
+            bench.work, "poll", agent=agents["poll"], seconds=COST_S, lines=True
+        )
         jobs["bare"] = partial(ask, client="bare", ref=ref)
         jobs["driver"] = partial(ask, client="driver", ref=ref)
         jobs["single"] = partial(ask, client="single", ref=wide)
         results = bench.in_turn("cost of a read", jobs, COST_TIMES)
     of_read = {n: spread([r["us_per_read"] for r in of], "{:.0f}") for n, of in results.items()}
     ratios = side_by_side(results, "us_per_read", "poll", "bare")
+    to_lines = side_by_side(results, "us_per_read", "lines", "bare")
     gains = side_by_side(results, "us_per_value", "single", "wide")
     bench.tell("40 registers · pymodbus async, bare", f"{of_read['bare']} µs CPU")
     bench.tell("40 registers · driver alone", f"{of_read['driver']} µs CPU")
-    bench.tell("40 registers · poller up to readings", f"{of_read['poll']} µs CPU")
+    bench.tell("40 registers · poller up to checked values", f"{of_read['poll']} µs CPU")
+    bench.tell("40 registers · poller up to lines", f"{of_read['lines']} µs CPU")
     met = median(ratios) <= 1.3
     bench.tell("… poller beside pymodbus async, bare", f"{spread(ratios)} ×", "≤ 1.3 ×", met=met)
+    bench.tell("… up to lines beside pymodbus async, bare", f"{spread(to_lines)} ×")
     text = f"{spread(gains, '{:.1f}')} × less CPU a value"
     met = median(gains) >= 20
     bench.tell("36 floats in one read · beside a read each", text, "≥ 20 ×", met=met)

@@ -15,6 +15,7 @@ from contract.errors import DeviceError
 from contract.reading import Reason
 from edge.agent import buses_of, read_config
 from edge.config import ModbusRtu, ModbusTcp
+from edge.decode import encode_slot, readings_of
 from edge.drivers.open import open_driver
 from edge.drivers.protocol import Driver
 from edge.plan import ReadBlock, plan
@@ -158,8 +159,13 @@ class SlotClock:
         return time.monotonic()
 
 
-def poll(agent: str, seconds: float = 0.0, rounds: int = 0) -> dict[str, float]:
-    """Poll an agent's buses back to back, for some time or a number of rounds each."""
+def poll(
+    agent: str, seconds: float = 0.0, rounds: int = 0, *, lines: bool = False
+) -> dict[str, float]:
+    """Poll an agent's buses back to back, for some time or a number of rounds each.
+
+    lines: make the lines of each round, too, as they are kept
+    """
 
     async def run() -> dict[str, float]:
         config = read_config(Path(agent))
@@ -171,11 +177,13 @@ def poll(agent: str, seconds: float = 0.0, rounds: int = 0) -> dict[str, float]:
             async def loop(done: Done) -> None:
                 slot_ms, left = start_ms, rounds
                 while not done.is_over and (left or not rounds):
-                    readings = await buses[index].poll_round(slot_ms, SlotClock(slot_ms))
-                    good = sum(r.value is not None for r in readings)
+                    columns = await buses[index].poll_due(slot_ms, SlotClock(slot_ms))
+                    if lines:
+                        encode_slot(columns, slot_ms)
                     done.reads += 1
-                    done.values += good
-                    done.failures += len(readings) - good
+                    for c in columns:
+                        done.values += len(c.values) - len(c.doubts)
+                        done.failures += len(c.doubts)
                     slot_ms += step_ms
                     left -= 1
 
@@ -202,12 +210,11 @@ def slots(agent: str, rounds: int, dead: str) -> dict[str, Any]:
         step_ms = round(config.interval_s * 1000)
         (bus,) = buses_of(config)
         out: list[dict[str, Any]] = []
-        poll_slot = getattr(bus, "poll_due", bus.poll_round)  # what is due at a slot, or all
         is_open, missed, slot_ms = not dead, 0, next_slot(clock.now_ms(), step_ms)
         while len(out) < rounds:
             await asyncio.sleep(max(0.0, (slot_ms - clock.now_ms()) / 1000) + 0.002)
             began_s = time.perf_counter()
-            readings = await poll_slot(slot_ms, clock)
+            readings = readings_of(await bus.poll_due(slot_ms, clock), slot_ms)
             took_s = time.perf_counter() - began_s
             mine = {r.reason for r in readings if r.point.device == dead}
             is_open = is_open or mine == {Reason.SUSPENDED}
