@@ -134,6 +134,9 @@ def _agent() -> list[Measurand]:
         Measurand("oldest_ms", "最早读数时刻", "ms", g, d, 0, big),
         Measurand("newest_ms", "最晚读数时刻", "ms", g, d, 0, big),
         Measurand("readings_sent", "读数条数", "1", g, d, 0, big),
+        # outbox: (agent, outbox_id, sequence) names a parcel for ever
+        Measurand("outbox_id", "存储编号", "1", g, d, 0, big),
+        Measurand("sequence_next", "下一序号", "1", g, d, 0, big),
     ]
 
 

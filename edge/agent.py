@@ -129,7 +129,8 @@ class Agent:
         """Wire an agent up; opens the outbox, but no link."""
         clock = clock or SystemClock()
         bounds = Bounds(config.outbox.max_bytes, int(config.outbox.max_age_days * _DAY_MS))
-        outbox = Outbox(config.outbox.path, bounds)
+        interval_s = config.outbox.commit_interval_s
+        outbox = Outbox(config.outbox.path, bounds, commit_interval_s=interval_s, clock=clock)
         if outbox.set_aside is not None:
             log.error("outbox_broken", set_aside=str(outbox.set_aside))
         token = config.push.token_file.read_text("utf-8").strip()
@@ -199,12 +200,12 @@ class Agent:
             except DeliveryError as error:
                 wait_s = self.pusher.wait_s(error)
                 if state.error is None:
-                    log.warning("push_failed", error=str(error), rounds=self.outbox.waiting()[0])
+                    log.warning("push_failed", error=str(error), parcels=self.outbox.waiting()[0])
                 state.error = str(error)
             else:
                 wait_s = 0.0 if pushed.more else wait_s
                 if state.error is not None:
-                    log.info("push_recovered", rounds_waiting=self.outbox.waiting()[0])
+                    log.info("push_recovered", parcels_waiting=self.outbox.waiting()[0])
                 state.error = None
                 if pushed.readings:
                     state.good_at_s = self.clock.monotonic_s()
@@ -223,8 +224,7 @@ class Agent:
             for bus in self.buses:
                 percent = self.utilisation[bus.name] = meters[bus.name].percent(bus, now_s)
                 readings += bus_readings(self.config, bus, percent, now_s, slot_ms)
-            lines, count = encode(readings), len(readings)
-            await asyncio.to_thread(self.outbox.append, "agent", slot_ms, lines, count)
+            self.outbox.put("agent", slot_ms, encode(readings), len(readings))
 
     def _values(self) -> dict[str, float]:
         return {

@@ -1,4 +1,4 @@
-"""Push: batches of the outbox → the server; a round is forgotten only when the server keeps it.
+"""Push: batches of the outbox → the server; a parcel is forgotten only when the server keeps it.
 
 | answer                | what happens                                                           |
 |-----------------------|------------------------------------------------------------------------|
@@ -21,7 +21,7 @@ from contract.errors import DeliveryError
 from contract.line import LAG_FIELD, PRECISION, series_key
 from contract.measurand import Medium
 from edge.config import AgentConfig
-from edge.outbox import Batch, Outbox, Round, gzip_lines
+from edge.outbox import Batch, Outbox, Parcel, Refused, gzip_lines
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 1.0, 300.0
 SETTINGS_WAIT_S = 60.0
@@ -52,7 +52,7 @@ class Pusher:
     """Delivers one outbox to one server.  Used by one thread."""
 
     def __init__(self, config: AgentConfig, token: str, outbox: Outbox, clock: Clock) -> None:
-        self._config, self._outbox, self._clock = config, outbox, clock
+        self._config, self.outbox, self._clock = config, outbox, clock
         query = {"org": config.push.org, "bucket": config.push.bucket, "precision": PRECISION}
         self._url = f"{config.push.url.rstrip('/')}/api/v2/write?{urlencode(query)}"
         self._headers = {
@@ -73,7 +73,7 @@ class Pusher:
 
     def push(self) -> Pushed:
         """Deliver one batch; DeliveryError (nothing lost) when it could not be delivered."""
-        batch = self._outbox.take(self._batch_bytes)
+        batch = self.outbox.take(self._batch_bytes)
         if not batch:
             return Pushed(0, 0, more=False)
         try:
@@ -86,9 +86,9 @@ class Pusher:
             raise
         self._failures = 0
         self._batch_bytes = min(self._batch_bytes * 2, self._config.push.batch_bytes)
-        self._outbox.settle(batch, rejected)
-        readings = sum(r.readings for r in batch)
-        return Pushed(readings, len(rejected), more=self._outbox.waiting()[0] > 0)
+        self.outbox.settle(batch, rejected)
+        readings = sum(p.readings for p in batch)
+        return Pushed(readings, len(rejected), more=self.outbox.waiting()[0] > 0)
 
     def wait_s(self, error: DeliveryError) -> float:
         """Give how long to wait after a failure: the server's word, else back-off with jitter."""
@@ -99,13 +99,14 @@ class Pusher:
 
     def _shrink(self, batch: Batch) -> Pushed:
         if len(batch) == 1:
-            why = "the server takes no body as large as this one round"
-            self._outbox.settle(batch, [(batch[0].sequence, ln, why) for ln in batch[0].lines()])
-            return Pushed(0, 1, more=self._outbox.waiting()[0] > 0)
-        self._batch_bytes = max(1, sum(len(r.body) for r in batch) // 2)
+            why = "the server takes no body as large as this one parcel"
+            lines = batch[0].lines()
+            self.outbox.settle(batch, [_refused(batch[0], line, why) for line in lines])
+            return Pushed(0, len(lines), more=self.outbox.waiting()[0] > 0)
+        self._batch_bytes = max(1, sum(len(p.body) for p in batch) // 2)
         return Pushed(0, 0, more=True)
 
-    def _deliver(self, batch: Batch) -> list[tuple[int, str, str]]:
+    def _deliver(self, batch: Batch) -> list[Refused]:
         try:
             self._post(_joined(batch), batch)
         except _RefusedError:
@@ -115,13 +116,13 @@ class Pusher:
             return self._deliver(batch[:half]) + self._deliver(batch[half:])
         return []
 
-    def _sift(self, one: Round, lines: list[str]) -> list[tuple[int, str, str]]:
-        """Deliver a round's good lines; give the poison ones."""
+    def _sift(self, one: Parcel, lines: list[str]) -> list[Refused]:
+        """Deliver a parcel's good lines; give the poison ones."""
         try:
             self._post(gzip_lines(lines), (one,))
         except _RefusedError as error:
             if len(lines) == 1:
-                return [(one.sequence, lines[0], str(error))]
+                return [_refused(one, lines[0], str(error))]
             half = len(lines) // 2
             return self._sift(one, lines[:half]) + self._sift(one, lines[half:])
         return []
@@ -152,13 +153,15 @@ class Pusher:
 
     def _receipt(self, batch: Batch) -> str:
         config = self._config
-        slots = [r.slot_ms for r in batch]
+        outbox_id = batch[0].outbox_id
         fields = {
             "sequence_first": batch[0].sequence,
             "sequence_last": batch[-1].sequence,
-            "oldest_ms": min(slots),
-            "newest_ms": max(slots),
-            "readings_sent": sum(r.readings for r in batch),
+            "oldest_ms": min(p.oldest_ms for p in batch),
+            "newest_ms": max(p.newest_ms for p in batch),
+            "readings_sent": sum(p.readings for p in batch),
+            "outbox_id": outbox_id,
+            "sequence_next": self.outbox.sequence_next(outbox_id),
             LAG_FIELD: 0,
         }
         text = ",".join(f"{name}={float(value)!r}" for name, value in fields.items())
@@ -166,8 +169,12 @@ class Pusher:
         return f"{key} {text} {self._clock.now_ms()}"
 
 
+def _refused(parcel: Parcel, line: str, reason: str) -> Refused:
+    return Refused(parcel.outbox_id, parcel.sequence, line, reason)
+
+
 def _joined(batch: Batch) -> bytes:
-    return b"".join(r.body for r in batch)
+    return b"".join(p.body for p in batch)
 
 
 def _message(body: bytes) -> str:

@@ -44,6 +44,7 @@ class OutboxConfig(_Strict):
     path: Path
     max_bytes: Annotated[int, Field(ge=100_000)] = 500_000_000
     max_age_days: Annotated[float, Field(gt=0)] = 90
+    commit_interval_s: Annotated[float, Field(ge=0.05, le=60)] = 1.0  # what a power cut may cost
 
 
 class PushConfig(_Strict):

@@ -1,13 +1,12 @@
 """The poll loop of a bus: a round at each slot, on a grid that nothing shifts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
 from contract.clock import Clock, next_slot, slot_of
 from contract.line import encode
-from contract.reading import Reading
 from edge.outbox import Outbox
 from edge.poller.bus import Bus
 from edge.poller.holes import HoleBook
@@ -33,7 +32,7 @@ async def run_bus(
     restart shorter than the interval leaves no hole; no slot is ever kept twice.  A slot that a
     round has overrun is counted as missed and never made up for, but a hair's breadth is none.
     """
-    last = await asyncio.to_thread(outbox.last_slot, bus.name)
+    last = outbox.last_slot(bus.name)
     slot_ms = _first_slot(last, clock.now_ms(), bus.interval_ms)
     steps, late_ms = _ClockSteps(clock, bus.interval_ms), bus.interval_ms - 1
     while True:
@@ -54,7 +53,7 @@ async def run_bus(
         late_ms = bus.interval_ms // _LATE_SHARE
         readings = await bus.poll_due(slot_ms, clock)
         if readings:
-            await asyncio.to_thread(_keep, outbox, bus.name, slot_ms, readings)
+            outbox.put(bus.name, slot_ms, encode(readings), len(readings))
         if bus.book is not None and bus.book.is_changed:
             await asyncio.to_thread(_save, bus.book)
         on_progress(bus.name)
@@ -84,10 +83,6 @@ class _ClockSteps:
 
     def _ahead(self) -> int:
         return self._clock.now_ms() - round(self._clock.monotonic_s() * 1000)
-
-
-def _keep(outbox: Outbox, bus: str, slot_ms: int, readings: Sequence[Reading]) -> None:
-    outbox.append(bus, slot_ms, encode(readings), len(readings))
 
 
 def _save(book: HoleBook) -> None:
