@@ -137,6 +137,17 @@ def _agent() -> list[Measurand]:
         # outbox: (agent, outbox_id, sequence) names a parcel for ever
         Measurand("outbox_id", "存储编号", "1", g, d, 0, big),
         Measurand("sequence_next", "下一序号", "1", g, d, 0, big),
+        Measurand("dropped_first", "丢弃首序号", "1", g, d, 0, big),
+        Measurand("dropped_last", "丢弃末序号", "1", g, d, 0, big),
+        Measurand("dropped_readings", "丢弃读数条数", "1", g, d, 0, big),
+        Measurand("quarantined_sequence", "隔离行所在序号", "1", g, d, 0, big),
+        Measurand("quarantined_lines", "隔离行数", "1", g, d, 0, big),
+        Measurand("queued_first", "待发首序号", "1", g, d, 0, big),
+        Measurand("queued_last", "待发末序号", "1", g, d, 0, big),
+        Measurand("queued_parcels", "待发批数", "1", g, d, 0, big),
+        Measurand("outbox_dropped_readings", "丢弃读数条数", "1", c, a, 0, big),
+        Measurand("outbox_in_ram", "仅存于内存", "1", Kind.STATE, a, 0, 1),
+        Measurand("outbox_set_aside", "损坏存储文件数", "1", c, a, 0, big),
     ]
 
 

@@ -3,22 +3,32 @@
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from contract.clock import Clock, SystemClock
 from contract.reading import Reason
-from edge.outbox.disk import DiskLedger, set_aside
-from edge.outbox.parcel import Batch, Bounds, Change, ClockMark, Parcel, Refused, Round, packed
-from edge.outbox.restamp import restamped
-from edge.outbox.spans import Spans
+from edge.outbox.broken import Fault
+from edge.outbox.delivery import DeliveryLines
+from edge.outbox.keeper import Keeper
+from edge.outbox.parcel import PRIMARY, Batch, Bounds, ClockMark, Parcel, Refused, Round, Span
 
 COMMIT_INTERVAL_S = 1.0
-RESTAMPED_AT_ONCE = 200
+_TRIES = 3  # of one commit: on the file, on a fresh one, in memory
+_MOST_ROUNDS = 100_000  # that wait while a disk hangs
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an outbox promises beside its bounds."""
+
+    commit_interval_s: float = COMMIT_INTERVAL_S  # what a power cut may cost
+    ram_max_bytes: int = 32_000_000  # while there is no disk
+    heal_interval_s: float = 10.0  # between two tries to go back to the disk
 
 
 class Outbox:
@@ -26,32 +36,29 @@ class Outbox:
 
     What is put is durable one commit interval and one commit later; only what is durable is given
     out.  What is settled is forgotten with the next commit: a cut before it costs a resend.
+    While the file cannot be written all this holds for memory instead, and `in_ram` says so.
     """
 
     def __init__(
         self,
         path: Path,
         bounds: Bounds,
+        terms: Terms | None = None,
         *,
-        commit_interval_s: float = COMMIT_INTERVAL_S,
+        copies: Mapping[str, Bounds] | None = None,
+        delivery: DeliveryLines | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.path, self._bounds, self._interval_s = path, bounds, commit_interval_s
-        self._clock = clock or SystemClock()
-        self.set_aside: Path | None = None  # the broken file, when one was found at the start
-        self._ledger = self._open()
-        marks = self._ledger.marks()
-        self._slots = {n[4:]: v for n, v in marks.items() if n.startswith("bus:")}
-        self._tally = {n[6:]: v for n, v in marks.items() if n.startswith("tally:")}
-        self._sequence = marks.get(_next_of(self._ledger.outbox_id), 1)
-        self._position = self._ledger.last_position() + 1
-        self._waiting, self._bytes = self._ledger.totals()
-        self._settled, self._refused = Spans(), list[Refused]()
+        self.path, self._terms, self._clock = path, terms or Terms(), clock or SystemClock()
+        self.delivery, self.is_alone = delivery, not copies  # one destination only
+        ram_bytes = self._terms.ram_max_bytes
+        self._keeper = Keeper(path, bounds, ram_bytes, copies or {}, delivery, self._clock)
         self._rounds = deque[Round]()
-        self._lock = threading.RLock()  # of the ledger and of what rides on the next commit
+        self._lock = threading.RLock()  # of the keeper
         self._something, self._closing = threading.Event(), threading.Event()
         self._committer: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._healing_at_s = self._clock.monotonic_s()
 
     def put(
         self,
@@ -63,60 +70,61 @@ class Outbox:
     ) -> None:
         """Take a bus's round in, to be written with the next commit; never waits."""
         self._rounds.append(Round(bus, slot_ms, lines, readings, mark))
-        self._slots[bus] = slot_ms
+        self._keeper.slots[bus] = slot_ms
         if self._committer is None:
             self._start()
         if not self._something.is_set():
             self._something.set()
 
     def commit(self) -> None:
-        """Write what waits to be written, now; durable when it returns.  sqlite3.Error."""
-        with self._lock:
-            rounds = [self._rounds.popleft() for _ in range(len(self._rounds))]
-            try:
-                self._write(rounds)
-            except sqlite3.Error:
-                self._rounds.extendleft(reversed(rounds))
-                raise
+        """Write what waits to be written, now; sqlite3.Error when the file is busy for long."""
+        self._commit(last=False)
 
     def last_slot(self, bus: str) -> int | None:
         """Give the last slot put for a bus, also when it has long been pushed."""
-        return self._slots.get(bus)
+        return self._keeper.slots.get(bus)
 
-    def take(self, max_bytes: int) -> Batch:
+    def take(self, max_bytes: int, destination: str = PRIMARY) -> Batch:
         """Give the oldest parcels, at least one if any waits; they stay until settled.
 
         Their sequence numbers follow one another.
         """
-        taken: list[Parcel] = []
-        size = 0
         with self._lock:
-            gaps = self._settled.gaps(1, self._position - 1)
-            for p in chain.from_iterable(self._ledger.parcels(span) for span in gaps):
-                if taken and (
-                    size + len(p.body) > max_bytes
-                    or (p.outbox_id, p.sequence) != (taken[-1].outbox_id, taken[-1].sequence + 1)
-                ):
-                    break
-                taken.append(p)
-                size += len(p.body)
-        return tuple(taken)
+            newest = self._keeper.position - 1
+            return self._take(max_bytes, self._keeper.positions.gaps(destination, newest))
 
-    def settle(self, batch: Batch, refused: Sequence[Refused] = ()) -> None:
-        """Forget a batch the server keeps; what it refuses of it goes aside."""
+    def take_new(self, max_bytes: int, destination: str = PRIMARY) -> Batch:
+        """Give parcels that a destination was not offered yet; they are offered only once."""
         with self._lock:
-            self._refused += refused
-            self._count("quarantined", len(refused))
-            for p in batch:
-                if p.position not in self._settled:
-                    self._settled.add((p.position, p.position))
-                    self._waiting -= 1
-                    self._bytes -= len(p.body)
+            positions, newest = self._keeper.positions, self._keeper.position - 1
+            batch = self._take(max_bytes, positions.unoffered(destination, newest))
+            if batch:
+                positions.offered(destination, batch[-1].position)
+            return batch
+
+    def settle(
+        self,
+        batch: Batch,
+        refused: Sequence[Refused] = (),
+        destination: str = PRIMARY,
+        rest: tuple[Parcel, Sequence[str]] | None = None,
+    ) -> None:
+        """Forget a batch the server keeps; what it refuses of it goes aside.
+
+        `rest` is a parcel of which only some lines are left to be sent.
+        """
+        with self._lock:
+            self._keeper.settle(batch, refused, destination)
+            if rest is not None:
+                try:
+                    self._keeper.leave(*rest)
+                except (sqlite3.Error, OSError) as error:
+                    self._keeper.fall(error)
 
     def held_boots(self) -> list[str]:
-        """Give the boots whose parcels wait for a clock, oldest first."""
+        """Give the boots whose parcels wait for a clock, oldest first.  sqlite3.Error."""
         with self._lock:
-            return self._ledger.boots()
+            return self._keeper.store.boots()
 
     def restamp(
         self, boot_id: str, to_slot: Callable[[int, int], int], doubt: Reason | None = None
@@ -128,34 +136,43 @@ class Outbox:
         """
         with self._lock:
             self.commit()
-            done = 0
-            while held := self._ledger.held(boot_id, RESTAMPED_AT_ONCE):
-                some = [restamped(p, to_slot, doubt) for p in held]
-                before = self._ledger.totals()[1]
-                self._ledger.apply(Change(some))
-                self._bytes += self._ledger.totals()[1] - before
-                done += len(some)
-            return done
+            return self._keeper.restamp(boot_id, to_slot, doubt)
 
-    def sequence_next(self, outbox_id: int) -> int:
+    def sequence_next(self, outbox_id: int) -> int | None:
         """Give the number the next parcel of a ledger gets: all below have been given out."""
-        if outbox_id == self._ledger.outbox_id:
-            return self._sequence
         with self._lock:
-            return self._ledger.marks().get(_next_of(outbox_id), 0)
+            return self._keeper.sequence_next(outbox_id)
+
+    def is_owed(self, destination: str = PRIMARY) -> bool:
+        """Say whether more may wait for a destination."""
+        return destination != PRIMARY or self._keeper.waiting > 0
 
     def quarantined(self) -> list[Refused]:
         """Give what was refused line by line, oldest first."""
         with self._lock:
-            return [*self._ledger.refused(), *self._refused]
+            return [*self._keeper.store.refused(), *self._keeper.refused]
 
     def waiting(self) -> tuple[int, int]:
         """Give (parcels, bytes) that wait to be pushed."""
-        return self._waiting, self._bytes
+        return self._keeper.waiting, self._keeper.bytes
 
     def tally(self, name: str) -> int:
-        """Give a count kept over restarts: `dropped` parcels, `quarantined` lines."""
-        return self._tally.get(name, 0)
+        """Give a count kept over restarts.
+
+        `dropped` parcels, `dropped_readings`, `quarantined` lines, files `set_aside`, and readings
+        a copy has missed: `missed:<id>`.
+        """
+        return self._keeper.tally.get(name, 0)
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Give the damaged file that was put away last."""
+        return self._keeper.store.set_aside
+
+    @property
+    def in_ram(self) -> str | None:
+        """Give why what is put now is kept in memory only; None while the disk keeps it."""
+        return self._keeper.store.error
 
     def close(self) -> None:
         """Write what waits, and close the file."""
@@ -165,17 +182,10 @@ class Outbox:
             self._committer.join()
         with self._lock:
             try:
-                self.commit()
-            except sqlite3.Error as error:
+                self._commit(last=True)
+            except (sqlite3.Error, OSError) as error:
                 log.error("outbox_not_written", error=str(error), rounds=len(self._rounds))
-            self._ledger.close()
-
-    def _open(self) -> DiskLedger:
-        try:
-            return DiskLedger(self.path)
-        except sqlite3.DatabaseError:  # a broken file is set aside: the agent always starts
-            self.set_aside = set_aside(self.path)
-            return DiskLedger(self.path)
+            self._keeper.store.close()
 
     def _start(self) -> None:
         with self._starting:
@@ -185,59 +195,49 @@ class Outbox:
 
     def _run(self) -> None:
         """Commit once an interval while there is something to commit."""
+        is_busy = False
         while not self._closing.is_set():
             self._something.wait()
-            self._closing.wait(self._interval_s)  # whatever is put meanwhile goes along
+            self._closing.wait(self._terms.commit_interval_s)  # whatever is put goes along
             self._something.clear()
             try:
                 self.commit()
-            except sqlite3.Error as error:
-                log.error("outbox_not_written", error=str(error), rounds=len(self._rounds))
+                is_busy = False
+            except (sqlite3.Error, OSError) as error:
+                if not is_busy:
+                    log.warning("outbox_busy", error=str(error), rounds=len(self._rounds))
+                is_busy = True
                 self._something.set()
 
-    def _write(self, rounds: Sequence[Round]) -> None:
-        outbox_id = self._ledger.outbox_id
-        change = Change(
-            packed(rounds, outbox_id, self._position, self._sequence),
-            gone=list(self._settled),
-            refused=self._refused,
-            at_ms=self._clock.now_ms(),
-        )
-        if not (change.parcels or change.gone or change.refused):
+    def _commit(self, *, last: bool) -> None:
+        with self._lock:
+            self._heal(now=last)
+            for tries_left in reversed(range(_TRIES)):
+                rounds = [self._rounds.popleft() for _ in range(len(self._rounds))]
+                try:
+                    self._keeper.write(rounds, last=last)
+                except (sqlite3.Error, OSError) as error:
+                    self._rounds.extendleft(reversed(self._keeper.newest(rounds, _MOST_ROUNDS)))
+                    if self._keeper.fall(error) is Fault.BUSY or not tries_left:
+                        raise
+                else:
+                    return
+
+    def _heal(self, *, now: bool) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._keeper.store.ram is None or not (
+            now or now_s - self._healing_at_s >= self._terms.heal_interval_s
+        ):
             return
-        dropped = self._over_bounds(change)
-        change.marks = {f"bus:{r.bus}": r.slot_ms for r in rounds}
-        change.marks |= {f"tally:{n}": v for n, v in self._tally.items()}
-        change.marks["tally:dropped"] = self.tally("dropped") + len(dropped)
-        change.marks[_next_of(outbox_id)] = self._sequence + len(change.parcels)
-        self._ledger.apply(change)
-        self._settled, self._refused = Spans(), []
-        self._count("dropped", len(dropped))
-        self._position += len(change.parcels)
-        self._sequence += len(change.parcels)
-        self._waiting += len(change.parcels) - len(dropped)
-        self._bytes += sum(len(p.body) for p in change.parcels) - sum(dropped)
+        self._healing_at_s = now_s
+        try:
+            self._keeper.heal()
+        except (sqlite3.Error, OSError):
+            log.debug("outbox_still_in_ram", error=self.in_ram)
 
-    def _over_bounds(self, change: Change) -> list[int]:
-        """Let the oldest parcels go with a change that would break the bounds; give their sizes."""
-        plain = [p.newest_ms for p in change.parcels if p.boot is None]
-        if not plain:
-            return []
-        oldest_ms = max(plain) - self._bounds.max_age_ms
-        excess = self._bytes + sum(len(p.body) for p in change.parcels) - self._bounds.max_bytes
-        gone: dict[int, int] = {}
-        for position, newest_ms, size in self._ledger.sizes():
-            if newest_ms >= oldest_ms and excess <= 0:
-                break
-            if position not in self._settled:
-                gone[position] = size
-                excess -= size
-        change.gone += [(position, position) for position in gone]
-        return list(gone.values())
-
-    def _count(self, name: str, more: int) -> None:
-        self._tally[name] = self._tally.get(name, 0) + more
-
-
-def _next_of(outbox_id: int) -> str:
-    return f"next:{outbox_id}"
+    def _take(self, max_bytes: int, spans: Iterator[Span]) -> Batch:
+        try:
+            return self._keeper.take(max_bytes, spans)
+        except (sqlite3.Error, OSError) as error:
+            self._keeper.fall(error)
+            return ()

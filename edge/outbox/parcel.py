@@ -8,6 +8,9 @@ from itertools import groupby
 Span = tuple[int, int]  # first and last, both in it
 
 
+PRIMARY = "push"  # the destination that every agent has
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much may wait: bytes on the card, and age of a slot."""
@@ -27,9 +30,9 @@ class ClockMark:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one bus read at one slot, as it was put."""
+    """What one bus read at one slot, as it was put; no bus where the outbox itself speaks."""
 
-    bus: str
+    bus: str | None
     slot_ms: int
     lines: Sequence[str]
     readings: int
@@ -74,12 +77,14 @@ class Refused:
 
 @dataclass(slots=True)
 class Change:
-    """All that one transaction does to a ledger."""
+    """All that one transaction does to a ledger; a parcel at a known position replaces that one."""
 
     parcels: list[Parcel] = field(default_factory=list)
     gone: list[Span] = field(default_factory=list)  # positions
-    marks: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, int | None] = field(default_factory=dict)  # None takes the mark away
     refused: list[Refused] = field(default_factory=list)
+    taken_back: list[int] = field(default_factory=list)  # ids of refused lines
+    settled: dict[str, list[Span]] = field(default_factory=dict)  # all of a destination's
     at_ms: int = 0
 
 

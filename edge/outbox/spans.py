@@ -35,6 +35,14 @@ class Spans:
             last = max(last, self._spans[high - 1][1])
         self._spans[low:high] = [(first, last)]
 
+    def without(self, other: "Spans") -> "Spans":
+        """Give the numbers of this set that are not in the other."""
+        return Spans(gap for first, last in self for gap in other.gaps(first, last))
+
+    def both(self, other: "Spans") -> "Spans":
+        """Give the numbers that are in both sets."""
+        return self.without(self.without(other))
+
     def gaps(self, first: int, last: int) -> Iterator[Span]:
         """Give the spans of numbers from `first` to `last` that are not in the set, in order."""
         for low, high in self._spans[bisect_left(self._spans, first, key=_last) :]:

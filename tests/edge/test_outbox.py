@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contract.line import decode
 from contract.reading import Reason
-from edge.outbox import Bounds, ClockMark, Outbox, Refused, gzip_lines
+from edge.outbox import Bounds, ClockMark, Outbox, Refused, Terms, gzip_lines
 
 WIDE = Bounds(10**9, 10**12)
 LINE = "electricity,device=E01,site=s power_kw=1.0,lag_s=0.0 {}"
@@ -133,7 +133,7 @@ def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
 
 
 def test_what_is_put_together_is_committed_together(tmp_path: Path) -> None:
-    box = Outbox(tmp_path / "o.db", WIDE, commit_interval_s=60)
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(60))
     for i in range(50):
         box.put(f"bus{i}", 1000 + i, [LINE.format(1000 + i)], 1)
     assert box.take(10**6) == ()  # not durable yet
@@ -148,7 +148,7 @@ def test_what_is_put_together_is_committed_together(tmp_path: Path) -> None:
 
 
 def test_the_committer_writes_by_itself_once_an_interval(tmp_path: Path) -> None:
-    box = Outbox(tmp_path / "o.db", WIDE, commit_interval_s=0.05)
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(0.05))
     slot = 0
     for wanted in range(1, 4):
         slot += 1000
@@ -161,7 +161,7 @@ def test_the_committer_writes_by_itself_once_an_interval(tmp_path: Path) -> None
 
 
 def test_closing_writes_what_waits(tmp_path: Path) -> None:
-    box = Outbox(tmp_path / "o.db", WIDE, commit_interval_s=60)
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(60))
     box.put("bus", 1000, [LINE.format(1000)], 1)
     box.close()
     assert slots(Outbox(tmp_path / "o.db", WIDE)) == [1000]
@@ -179,7 +179,7 @@ def test_what_was_settled_is_sent_again_only_after_a_cut_before_the_next_commit(
 
 
 def test_rounds_of_an_unknown_clock_have_parcels_of_their_own_and_are_held(tmp_path: Path) -> None:
-    box = Outbox(tmp_path / "o.db", WIDE, commit_interval_s=60)
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(60))
     for slot, boot in ((1000, None), (2000, "b1"), (3000, "b1"), (4000, "b2"), (5000, None)):
         mark = ClockMark(boot, slot, 1000) if boot else None
         box.put("bus", slot, [LINE.format(slot)], 1, mark)
@@ -192,7 +192,7 @@ def test_rounds_of_an_unknown_clock_have_parcels_of_their_own_and_are_held(tmp_p
 
 
 def test_a_held_parcel_is_given_out_with_its_true_times(tmp_path: Path) -> None:
-    box = Outbox(tmp_path / "o.db", WIDE, commit_interval_s=60)
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(60))
     for slot, interval in ((1000, 1000), (60_000, 60_000)):
         uncertain = "water,device=W01,site=s volume_m3=2.0,flow_m3_per_h_q=50.0,lag_s=0.0"
         lines = [LINE.format(slot), f"{uncertain} {slot}"]

@@ -26,7 +26,13 @@ def pusher(folder: Path, url: str, rounds: list[list[str]], timeout_s: float = 5
             "site": "s",
             "agent": "a1",
             "outbox": {"path": str(folder / "o.db")},
-            "push": {"url": url, "token_file": str(folder / "token"), "timeout_s": timeout_s},
+            "push": {
+                "url": url,
+                "token_file": str(folder / "token"),
+                "timeout_s": timeout_s,
+                "replay_share": 1,
+                "replay_bytes_per_s": 1e12,
+            },
             "connections": [{"id": "c", "driver": "modbus-tcp", "host": "h"}],
             "devices": [{"id": "E01", "connection": "c", "profile": "eastron/sdm630"}],
         }
@@ -35,7 +41,7 @@ def pusher(folder: Path, url: str, rounds: list[list[str]], timeout_s: float = 5
     for i, lines in enumerate(rounds):
         box.put("bus", 1000 * i, lines, len(lines))
         box.commit()
-    return Pusher(config, "t", box, SystemClock())
+    return Pusher(config, box, SystemClock())
 
 
 def waiting(push: Pusher) -> int:
