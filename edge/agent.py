@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -27,7 +28,7 @@ from edge.health import (
     outbox_values,
     tell_systemd,
 )
-from edge.outbox import Bounds, Outbox
+from edge.outbox import PRIMARY, Bounds, DeliveryLines, Outbox, Terms
 from edge.poller import Bus, HoleBook, Unit, run_bus, stagger_ms, tick_ms
 from edge.profile import Pace, find_profile, known_refs
 from edge.push import Pusher
@@ -79,6 +80,20 @@ def unit_of(config: AgentConfig, device: DeviceConfig, book: HoleBook | None = N
     return unit
 
 
+def open_outbox(config: AgentConfig, clock: Clock) -> Outbox:
+    """Open the outbox as configured; a broken one, or none to write to, stops no start."""
+    box = config.outbox
+    copies = {c.id: Bounds(c.max_bytes, int(c.max_age_days * _DAY_MS)) for c in config.copies}
+    return Outbox(
+        box.path,
+        Bounds(box.max_bytes, int(box.max_age_days * _DAY_MS)),
+        Terms(box.commit_interval_s, box.ram_max_bytes),
+        copies=copies,
+        delivery=DeliveryLines(config.site, config.agent, clock),
+        clock=clock,
+    )
+
+
 def pace_ms_of(config: AgentConfig, connection: Connection) -> dict[Pace, int]:
     """Give the interval of each pace on a connection in milliseconds."""
     intervals = config.intervals_of(connection)
@@ -115,12 +130,12 @@ class Agent:
 
     config: AgentConfig
     outbox: Outbox
-    pusher: Pusher
+    pushers: list[Pusher]  # the primary destination's first
     buses: list[Bus]
     clock: Clock
     progress: Progress
     started_s: float
-    pushing: PushState = field(default_factory=PushState)
+    pushing: dict[str, PushState] = field(default_factory=lambda: defaultdict(PushState))
     utilisation: dict[str, float] = field(default_factory=dict)  # of the last health interval
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -128,18 +143,15 @@ class Agent:
     def build(cls, config: AgentConfig, clock: Clock | None = None) -> "Agent":
         """Wire an agent up; opens the outbox, but no link."""
         clock = clock or SystemClock()
-        bounds = Bounds(config.outbox.max_bytes, int(config.outbox.max_age_days * _DAY_MS))
-        outbox = Outbox(config.outbox.path, bounds)
-        if outbox.set_aside is not None:
-            log.error("outbox_broken", set_aside=str(outbox.set_aside))
-        token = config.push.token_file.read_text("utf-8").strip()
+        outbox = open_outbox(config, clock)
         book = HoleBook(Path(f"{config.outbox.path}.holes.json"))
         buses = buses_of(config, book)
         if book.broken is not None:
             log.warning("holes_unreadable", file=str(book.path), error=book.broken)
         progress = Progress(_patience_s(config, buses), clock)
-        pusher = Pusher(config, token, outbox, clock)
-        return cls(config, outbox, pusher, buses, clock, progress, clock.monotonic_s())
+        pushers = [Pusher(config, outbox, clock)]
+        pushers += [Pusher(config, outbox, clock, copy, copy.id) for copy in config.copies]
+        return cls(config, outbox, pushers, buses, clock, progress, clock.monotonic_s())
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; what waits stays in the outbox."""
@@ -151,7 +163,10 @@ class Agent:
             for b in self.buses
         ]
         tasks += [
-            asyncio.create_task(self._kept_alive("push", self._push)),
+            asyncio.create_task(self._kept_alive(name_of(p), partial(self._push, p)))
+            for p in self.pushers
+        ]
+        tasks += [
             asyncio.create_task(self._kept_alive("health", self._health)),
             asyncio.create_task(self._kept_alive("watchdog", self._watchdog)),
         ]
@@ -190,27 +205,28 @@ class Agent:
     async def _poll(self, bus: Bus) -> None:
         await run_bus(bus, self.outbox, self.clock, self.progress.moved)
 
-    async def _push(self) -> None:
-        state = self.pushing
+    async def _push(self, pusher: Pusher) -> None:
+        state, name = self.pushing[pusher.name], name_of(pusher)
         while True:
-            wait_s = self.config.push.interval_s
             try:
-                pushed = await asyncio.to_thread(self.pusher.push)
+                pushed = await asyncio.to_thread(pusher.push)
             except DeliveryError as error:
-                wait_s = self.pusher.wait_s(error)
+                wait_s = pusher.wait_s(error)
                 if state.error is None:
-                    log.warning("push_failed", error=str(error), rounds=self.outbox.waiting()[0])
+                    waiting = self.outbox.waiting()[0]
+                    log.warning("push_failed", loop=name, error=str(error), parcels=waiting)
                 state.error = str(error)
             else:
-                wait_s = 0.0 if pushed.more else wait_s
-                if state.error is not None:
-                    log.info("push_recovered", rounds_waiting=self.outbox.waiting()[0])
-                state.error = None
+                wait_s = pushed.wait_s
+                if state.error is not None and pushed.readings:
+                    waiting = self.outbox.waiting()[0]
+                    log.info("push_recovered", loop=name, parcels_waiting=waiting)
+                    state.error = None
                 if pushed.readings:
                     state.good_at_s = self.clock.monotonic_s()
                 if pushed.quarantined:
-                    log.warning("lines_quarantined", lines=pushed.quarantined)
-            self.progress.moved("push")
+                    log.warning("lines_quarantined", loop=name, lines=pushed.quarantined)
+            self.progress.moved(name)
             await asyncio.sleep(wait_s)
 
     async def _health(self) -> None:
@@ -223,15 +239,14 @@ class Agent:
             for bus in self.buses:
                 percent = self.utilisation[bus.name] = meters[bus.name].percent(bus, now_s)
                 readings += bus_readings(self.config, bus, percent, now_s, slot_ms)
-            lines, count = encode(readings), len(readings)
-            await asyncio.to_thread(self.outbox.append, "agent", slot_ms, lines, count)
+            self.outbox.put("agent", slot_ms, encode(readings), len(readings))
 
     def _values(self) -> dict[str, float]:
         return {
             **outbox_values(self.outbox),
             "polls_total": sum(b.tally.polls for b in self.buses),
             "poll_errors_total": sum(b.tally.errors for b in self.buses),
-            "push_failures_total": self.pusher.failures_total,
+            "push_failures_total": sum(p.failures_total for p in self.pushers),
             "uptime_s": self.clock.monotonic_s() - self.started_s,
         }
 
@@ -242,22 +257,24 @@ class Agent:
 
     def status(self) -> dict[str, Any]:
         """Give everything as plain data, for whoever asks at the status socket."""
-        now_s, pushing = self.clock.monotonic_s(), self.pushing
-        good_at_s = pushing.good_at_s
+        now_s = self.clock.monotonic_s()
         return {
             "version": VERSION,
             "agent": self.config.agent,
             "site": self.config.site,
             "time_ms": self.clock.now_ms(),
             "values": self._values(),
-            "push": {
-                "url": self.config.push.url,
-                "last_good_age_s": None if good_at_s is None else now_s - good_at_s,
-                "error": pushing.error,
-            },
+            "push": self._push_status(self.pushers[0], now_s),
+            "copies": {p.name: self._push_status(p, now_s) for p in self.pushers[1:]},
+            "outbox_in_ram": self.outbox.in_ram,
             "stalled": self.progress.stalled(),
             "buses": [bus_status(b, self._percent(b, now_s), now_s) for b in self.buses],
         }
+
+    def _push_status(self, pusher: Pusher, now_s: float) -> dict[str, Any]:
+        state = self.pushing[pusher.name]
+        age_s = None if state.good_at_s is None else now_s - state.good_at_s
+        return {"url": pusher.to.url, "last_good_age_s": age_s, "error": state.error}
 
     async def _watchdog(self) -> None:
         """Feed systemd's watchdog only while every bus and the push loop move."""
@@ -279,7 +296,13 @@ async def all_cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
         _, pending = await asyncio.wait(pending, timeout=1.0)
 
 
+def name_of(pusher: Pusher) -> str:
+    """Give the name of a destination's loop."""
+    return PRIMARY if pusher.name == PRIMARY else f"{PRIMARY}:{pusher.name}"
+
+
 def _patience_s(config: AgentConfig, buses: Sequence[Bus]) -> dict[str, float]:
     """Give how long each loop may take for a turn."""
-    intervals_s = {b.name: b.interval_ms / 1000 for b in buses} | {"push": config.push.interval_s}
+    intervals_s = {b.name: b.interval_ms / 1000 for b in buses} | {PRIMARY: config.push.interval_s}
+    intervals_s |= {f"{PRIMARY}:{copy.id}": copy.interval_s for copy in config.copies}
     return {n: max(PATIENCE_INTERVALS * s, PATIENCE_LEAST_S) for n, s in intervals_s.items()}

@@ -61,12 +61,15 @@ def device_values(unit: Unit, now_s: float) -> dict[str, float]:
 
 def outbox_values(outbox: Outbox) -> dict[str, float]:
     """Give what the outbox holds and has lost, by measurand."""
-    rounds, size = outbox.waiting()
+    parcels, size = outbox.waiting()
     return {
-        "outbox_rounds": rounds,
+        "outbox_rounds": parcels,
         "outbox_bytes": size,
         "outbox_dropped": outbox.tally("dropped"),
+        "outbox_dropped_readings": outbox.tally("dropped_readings"),
         "outbox_quarantined": outbox.tally("quarantined"),
+        "outbox_set_aside": outbox.tally("set_aside"),
+        "outbox_in_ram": float(outbox.in_ram is not None),
     }
 
 

@@ -14,10 +14,6 @@ MESSAGES = {
     "read_title": "现场读数 / live readings",
     "read_columns": "设备 device|被测量 measurand|数值 value|单位 unit|质量 quality",
     "no_device": "没有这台设备：{name}；已有 / no such device, known: {known}",
-    "outbox_status": (
-        "待发 {rounds} 轮，{bytes} 字节；累计丢弃 {dropped} 轮，隔离 {quarantined} 行。"
-        " / {rounds} rounds wait, {dropped} dropped, {quarantined} lines set aside."
-    ),
     # commission: scan, probe, solve, record, accept
     "stopped": "已中断，线路已释放。/ Stopped; the line has been let go.",
     "written": "已写入 {path} / written",
@@ -261,8 +257,9 @@ MESSAGES = {
     ),
     "status_agent": "采集代理 {agent}（{site}），已运行 {uptime}。 / agent, running for {uptime}",
     "status_outbox": (
-        "待发 {rounds} 轮 {bytes} 字节，丢弃 {dropped} 轮，隔离 {quarantined} 行。"
-        " / {rounds} rounds wait, {dropped} dropped, {quarantined} lines set aside"
+        "待发 {rounds} 批 {bytes} 字节，丢弃 {dropped} 批（{dropped_readings} 条读数），"
+        "隔离 {quarantined} 行。"
+        " / {rounds} parcels wait, {dropped} dropped, {quarantined} lines set aside"
     ),
     "status_push_good": "上送正常：{url}，{age} 前成功。 / pushing works",
     "status_push_new": "上送：{url}，尚未成功过。 / pushing: nothing delivered yet",
@@ -297,6 +294,39 @@ MESSAGES = {
     "reason_bad_status": "数据源称坏",
     "reason_suspended": "停读中",
     "reason_ratio_unknown": "变比未知",
+    # outbox
+    "outbox_status": (
+        "待发 {rounds} 批，{bytes} 字节；累计丢弃 {dropped} 批、{dropped_readings} 条读数，"
+        "隔离过 {quarantined} 行。 / {rounds} parcels wait, {dropped} dropped,"
+        " {quarantined} lines set aside so far."
+    ),
+    "outbox_in_ram": (
+        "注意：存储写不进去（{why}），新读数只存在内存里，断电会丢。查：磁盘是否已满（df -h）、"
+        "存储卡是否只读或损坏（dmesg）。恢复后自动写回。"
+        " / the disk cannot be written: new readings are in memory only; look at df and dmesg."
+    ),
+    "outbox_unreadable": (
+        "读不了待发队列 {path}：{error}。采集代理启动时会把坏文件挪开并救回能读的内容。"
+        " / the outbox cannot be read; the agent sets a broken file aside when it starts"
+    ),
+    "outbox_which": (
+        "{action} 哪几行？给出编号，或 --all；编号见 outbox list。"
+        " / which lines? give their numbers or --all"
+    ),
+    "outbox_no_such": "没有这样的隔离行：{ids}。 / no such lines",
+    "outbox_no_refused": "没有隔离行。 / No line was refused.",
+    "outbox_refused": "服务端拒收的行 / lines a server refused",
+    "outbox_columns": "编号 id|时间 UTC|批 parcel|内容 line|原因 reason|下一步 next",
+    "outbox_asked_again": "待重发 to be sent",
+    "outbox_entry": "{id}  批 parcel {sequence}  {time}\n  {line}\n  原因 reason: {reason}",
+    "outbox_retried_running": (
+        "{lines} 行将随下一次写盘重发（一分钟内）；仍被拒收会再次隔离。"
+        " / they are sent again within a minute"
+    ),
+    "outbox_retried": (
+        "{lines} 行将在采集代理启动后重发。 / they are sent again once the agent runs"
+    ),
+    "outbox_discarded": "已丢弃 {lines} 行，不可恢复。 / forgotten for good",
 }
 
 

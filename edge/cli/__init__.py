@@ -9,6 +9,7 @@ import structlog
 from contract.errors import ConfigError
 from edge.cli.check import add_check
 from edge.cli.commission import add_commission
+from edge.cli.outbox import add_outbox
 from edge.cli.profiles import add_profiles
 from edge.cli.read import add_read
 from edge.cli.run import add_run
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="例 example: compound-edge check --config agent.yaml",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_check, add_read, add_profiles, add_commission):
+    for add in (add_run, add_outbox, add_check, add_read, add_profiles, add_commission):
         add(commands)
     args = parser.parse_args(argv)
     structlog.configure(

@@ -1,4 +1,4 @@
-"""run, outbox, status: the agent itself, what waits to be sent, and how a running agent is."""
+"""run, status: the agent itself, and how a running agent is."""
 
 import argparse
 import asyncio
@@ -11,19 +11,13 @@ from rich.console import Console
 from edge.agent import Agent, read_config
 from edge.cli.shared import add_command, add_config, tell
 from edge.cli.status_tables import show
-from edge.health import outbox_values
-from edge.messages import say
-from edge.outbox import Bounds, Outbox
 from edge.status import ask, socket_path
 
 
 def add_run(commands: Any) -> None:
     """Add the commands of this module."""
-    for name, run, text in (
-        ("run", _run, "运行采集代理 / run the agent until it is told to stop"),
-        ("outbox", _outbox, "查看待发队列 / show what waits to be sent"),
-    ):
-        add_config(add_command(commands, name, text, f"{name} --config agent.yaml", run))
+    text = "运行采集代理 / run the agent until it is told to stop"
+    add_config(add_command(commands, "run", text, "run --config agent.yaml", _run))
     text = "查看运行中的采集代理 / how the running agent is, without the server"
     sub = add_command(commands, "status", text, "status --config agent.yaml", _status)
     add_config(sub)
@@ -37,15 +31,6 @@ def _run(args: argparse.Namespace) -> int:
         await Agent.build(agent_config).run()
 
     asyncio.run(run())
-    return 0
-
-
-def _outbox(args: argparse.Namespace) -> int:
-    config = read_config(args.config)
-    outbox = Outbox(config.outbox.path, Bounds(config.outbox.max_bytes, 2**62))
-    values = {k.removeprefix("outbox_"): int(v) for k, v in outbox_values(outbox).items()}
-    Console().print(say("outbox_status", **values), markup=False)
-    outbox.close()
     return 0
 
 

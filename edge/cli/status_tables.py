@@ -30,6 +30,8 @@ def show(status: Mapping[str, Any], console: Console) -> None:
         say("status_outbox", **outbox),
         say(f"status_push_{kind}", url=push["url"], error=push["error"], age=age),
     ]
+    if status["outbox_in_ram"]:
+        lines.append(say("outbox_in_ram", why=status["outbox_in_ram"]))
     if status["stalled"]:
         lines.append(say("status_stalled", loops=", ".join(status["stalled"])))
     for line in lines:

@@ -4,6 +4,7 @@ from edge.config.file import load_config
 from edge.config.model import (
     AgentConfig,
     Connection,
+    CopyConfig,
     DeviceConfig,
     Intervals,
     ModbusRtu,
@@ -18,6 +19,7 @@ from edge.config.model import (
 __all__ = [
     "AgentConfig",
     "Connection",
+    "CopyConfig",
     "DeviceConfig",
     "Intervals",
     "ModbusRtu",

@@ -4,16 +4,17 @@ import os
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from contract.errors import ConfigError, Problem, problems_from
-from edge.config.model import AgentConfig
+from edge.config.model import AgentConfig, PushConfig
 from edge.config.words import worded
 
 _Finding = tuple[str, str, str, str]  # key, expected, got, fix
+_To = TypeVar("_To", bound=PushConfig)
 _DEFAULT_PORTS = {"modbus-tcp": 502}
 
 
@@ -136,27 +137,29 @@ def _same(rows: Iterator[tuple[int, Any]]) -> Iterator[tuple[Any, list[int]]]:
 
 
 def _resolved(config: AgentConfig, folder: Path) -> AgentConfig:
-    ca = config.push.ca_file
-    push = config.push.model_copy(
-        update={
-            "token_file": folder / config.push.token_file,
-            "ca_file": folder / ca if ca else None,
-        }
-    )
     outbox = config.outbox.model_copy(update={"path": folder / config.outbox.path})
-    return config.model_copy(update={"push": push, "outbox": outbox})
+    push, copies = _found(config.push, folder), tuple(_found(c, folder) for c in config.copies)
+    return config.model_copy(update={"push": push, "copies": copies, "outbox": outbox})
+
+
+def _found(to: _To, folder: Path) -> _To:
+    ca = folder / to.ca_file if to.ca_file else None
+    return to.model_copy(update={"token_file": folder / to.token_file, "ca_file": ca})
 
 
 def _missing_files(config: AgentConfig) -> Iterator[_Finding]:
-    for key, path in (("token_file", config.push.token_file), ("ca_file", config.push.ca_file)):
-        if path is None:
-            continue
-        if not path.is_file():
-            yield f"push.{key}", "a file", f"none at {path}", "create it (mode 0600)"
-        elif not os.access(path, os.R_OK):
-            yield f"push.{key}", "a file this user may read", f"{path}", "give the agent's user it"
-        elif not path.read_bytes().strip():
-            yield f"push.{key}", "a file with something in it", f"{path} is empty", "fill it"
+    ends: list[tuple[str, PushConfig]] = [("push", config.push)]
+    ends += [(f"copies.{i}", copy) for i, copy in enumerate(config.copies)]
+    for at, to in ends:
+        for key, path in ((f"{at}.token_file", to.token_file), (f"{at}.ca_file", to.ca_file)):
+            if path is None:
+                continue
+            if not path.is_file():
+                yield key, "a file", f"none at {path}", "create it (mode 0600)"
+            elif not os.access(path, os.R_OK):
+                yield key, "a file this user may read", f"{path}", "give the agent's user it"
+            elif not path.read_bytes().strip():
+                yield key, "a file with something in it", f"{path} is empty", "fill it"
     if config.outbox.path.is_dir():
         yield "outbox.path", "a file", f"a folder at {config.outbox.path}", "name a file in it"
     elif not config.outbox.path.parent.is_dir():

@@ -1,8 +1,9 @@
 """What agent.yaml may say: every key, its type and its range."""
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +45,10 @@ class OutboxConfig(_Strict):
     path: Path
     max_bytes: Annotated[int, Field(ge=100_000)] = 500_000_000
     max_age_days: Annotated[float, Field(gt=0)] = 90
+    commit_interval_s: Annotated[float, Field(ge=0.05, le=60)] = 1.0  # what a power cut may cost
+    ram_max_bytes: Annotated[int, Field(ge=100_000)] = (
+        32_000_000  # while the disk cannot be written
+    )
 
 
 class PushConfig(_Strict):
@@ -54,9 +59,42 @@ class PushConfig(_Strict):
     bucket: str = "energy"
     token_file: Path
     ca_file: Path | None = None
+    pin_sha256: str | None = None  # of the server's certificate, instead of an authority
     interval_s: Annotated[float, Field(gt=0, le=3600)] = 10
     timeout_s: Timeout = 10
     batch_bytes: Annotated[int, Field(ge=1000, le=20_000_000)] = 400_000
+    replay_share: Annotated[float, Field(ge=0.01, le=1)] = 0.5  # of the time, for the backlog
+    replay_bytes_per_s: Annotated[float, Field(ge=1000)] = 1_000_000
+
+    @field_validator("pin_sha256")
+    @classmethod
+    def _pin(cls, value: str | None) -> str | None:
+        digits = (value or "").replace(":", "").lower()
+        if value is not None and not re.fullmatch(r"[0-9a-f]{64}", digits):
+            fix = "openssl x509 -in server.pem -noout -fingerprint -sha256 gives them"
+            raise ValueError(f"64 hexadecimal digits; fix: {fix}")
+        return digits or None
+
+    @model_validator(mode="after")
+    def _pinned_over_tls(self) -> Self:
+        if self.pin_sha256 and not self.url.startswith("https:"):
+            raise ValueError("an https url beside pin_sha256; fix: url: https://…, or no pin")
+        return self
+
+
+class CopyConfig(PushConfig):
+    """Where a copy of everything goes; what waits for it alone has bounds of its own."""
+
+    id: Name
+    max_bytes: Annotated[int, Field(ge=100_000)] = 50_000_000
+    max_age_days: Annotated[float, Field(gt=0)] = 14
+
+    @field_validator("id")
+    @classmethod
+    def _not_the_primary(cls, value: str) -> str:
+        if value == "push":
+            raise ValueError("another id than push; fix: it names the primary destination")
+        return value
 
 
 class Intervals(_Strict):
@@ -191,8 +229,17 @@ class AgentConfig(_Strict):
     intervals: Intervals | None = None  # instead of interval_s
     outbox: OutboxConfig
     push: PushConfig
+    copies: tuple[CopyConfig, ...] = ()
     connections: Annotated[tuple[Connection, ...], Field(min_length=1)]
     devices: Annotated[tuple[DeviceConfig, ...], Field(min_length=1)]
+
+    @field_validator("copies")
+    @classmethod
+    def _copies_differ(cls, value: tuple[CopyConfig, ...]) -> tuple[CopyConfig, ...]:
+        ids = [copy.id for copy in value]
+        if len(ids) != len(set(ids)):
+            raise ValueError(f"each copy an id of its own, got {', '.join(ids)}; fix: rename one")
+        return value
 
     def devices_of(self, connection: str) -> tuple[DeviceConfig, ...]:
         """Give the devices on one connection, in file order."""

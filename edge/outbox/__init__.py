@@ -1,5 +1,24 @@
 """Outbox: where readings wait, durable, until the server has said that it keeps them."""
 
-from edge.outbox.sqlite import Batch, Bounds, Outbox, Round, gzip_lines
+from edge.outbox.bounds import DAMAGED
+from edge.outbox.delivery import DeliveryLines
+from edge.outbox.outbox import COMMIT_INTERVAL_S, Outbox, Terms
+from edge.outbox.parcel import PRIMARY, Batch, Bounds, ClockMark, Parcel, Refused, gzip_lines
+from edge.outbox.quarantine import Entry, Quarantine
 
-__all__ = ["Batch", "Bounds", "Outbox", "Round", "gzip_lines"]
+__all__ = [
+    "COMMIT_INTERVAL_S",
+    "DAMAGED",
+    "PRIMARY",
+    "Batch",
+    "Bounds",
+    "ClockMark",
+    "DeliveryLines",
+    "Entry",
+    "Outbox",
+    "Parcel",
+    "Quarantine",
+    "Refused",
+    "Terms",
+    "gzip_lines",
+]

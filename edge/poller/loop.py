@@ -32,7 +32,7 @@ async def run_bus(
     restart shorter than the interval leaves no hole; no slot is ever kept twice.  A slot that a
     round has overrun is counted as missed and never made up for, but a hair's breadth is none.
     """
-    last = await asyncio.to_thread(outbox.last_slot, bus.name)
+    last = outbox.last_slot(bus.name)
     slot_ms = _first_slot(last, clock.now_ms(), bus.interval_ms)
     steps, late_ms = _ClockSteps(clock, bus.interval_ms), bus.interval_ms - 1
     while True:
@@ -54,7 +54,7 @@ async def run_bus(
         columns = await bus.poll_due(slot_ms, clock)
         if readings := sum(len(c.values) for c in columns):
             lines = encode_slot(columns, slot_ms)
-            await asyncio.to_thread(outbox.append, bus.name, slot_ms, lines, readings)
+            outbox.put(bus.name, slot_ms, lines, readings)
         if bus.book is not None and bus.book.is_changed:
             await asyncio.to_thread(_save, bus.book)
         on_progress(bus.name)

@@ -73,9 +73,10 @@ async def polled(meters: Meters, bus_units: int, seconds: float, folder: Path) -
         await asyncio.wait([task], timeout=0.5)
     await driver.close()
     server.close()
-    rounds = box.take(10**9)
+    box.commit()
+    parcels = box.take(10**9)
     box.close()
-    return [r for rnd in rounds for r in decode("\n".join(rnd.lines()))]
+    return [r for parcel in parcels for r in decode("\n".join(parcel.lines()))]
 
 
 @pytest.mark.parametrize("rtu", [True, False], ids=["rtu-over-tcp", "tcp"])

@@ -6,6 +6,7 @@ import pytest
 
 from contract.clock import SystemClock
 from contract.errors import DeliveryError
+from contract.line import parse_line
 from edge.config import AgentConfig
 from edge.outbox import Bounds, Outbox
 from edge.push import Pusher
@@ -25,29 +26,40 @@ def pusher(folder: Path, url: str, rounds: list[list[str]], timeout_s: float = 5
             "site": "s",
             "agent": "a1",
             "outbox": {"path": str(folder / "o.db")},
-            "push": {"url": url, "token_file": str(folder / "token"), "timeout_s": timeout_s},
+            "push": {
+                "url": url,
+                "token_file": str(folder / "token"),
+                "timeout_s": timeout_s,
+                "replay_share": 1,
+                "replay_bytes_per_s": 1e12,
+            },
             "connections": [{"id": "c", "driver": "modbus-tcp", "host": "h"}],
             "devices": [{"id": "E01", "connection": "c", "profile": "eastron/sdm630"}],
         }
     )
     box = Outbox(config.outbox.path, Bounds(10**9, 10**12))
     for i, lines in enumerate(rounds):
-        box.append("bus", 1000 * i, lines, len(lines))
-    return Pusher(config, "t", box, SystemClock())
+        box.put("bus", 1000 * i, lines, len(lines))
+        box.commit()
+    return Pusher(config, box, SystemClock())
 
 
-def waiting(folder: Path) -> int:
-    return Outbox(folder / "o.db", Bounds(10**9, 10**12)).waiting()[0]
+def waiting(push: Pusher) -> int:
+    push.outbox.commit()
+    return Outbox(push.outbox.path, Bounds(10**9, 10**12)).waiting()[0]
 
 
 def test_rounds_arrive_with_a_receipt_and_are_forgotten(tmp_path: Path) -> None:
     with Sink(lambda _: OK) as sink:
-        done = pusher(tmp_path, sink.url, [[line(1)], [line(2)]]).push()
+        push = pusher(tmp_path, sink.url, [[line(1)], [line(2)]])
+        done = push.push()
     assert (done.readings, done.quarantined, done.more) == (2, 0, False)
     assert sink.data() == [line(1), line(2)]
     (receipt,) = [ln for ln in sink.kept if ln.startswith("delivery")]
-    assert "sequence_first=1.0,sequence_last=2.0" in receipt
-    assert waiting(tmp_path) == 0
+    fields = parse_line(receipt).fields
+    assert (fields["sequence_first"], fields["sequence_last"], fields["sequence_next"]) == (1, 2, 3)
+    assert fields["outbox_id"] > 0
+    assert waiting(push) == 0
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
@@ -58,7 +70,7 @@ def test_a_refused_batch_is_kept(tmp_path: Path, status: int) -> None:
             push.push()
     assert caught.value.permanent == (status in {401, 403, 404})
     assert push.wait_s(caught.value) >= 7
-    assert waiting(tmp_path) == 1
+    assert waiting(push) == 1
 
 
 def test_poison_lines_are_found_and_everything_else_arrives(tmp_path: Path) -> None:
@@ -70,10 +82,11 @@ def test_poison_lines_are_found_and_everything_else_arrives(tmp_path: Path) -> N
     rounds[3][0] = line(98, "POISON2")
     good = [ln for r in rounds for ln in r if "POISON" not in ln]
     with Sink(script) as sink:
-        done = pusher(tmp_path, sink.url, rounds).push()
+        push = pusher(tmp_path, sink.url, rounds)
+        done = push.push()
     assert done.quarantined == 2
     assert sorted(set(sink.data())) == sorted(good)
-    assert waiting(tmp_path) == 0
+    assert waiting(push) == 0
 
 
 def test_a_batch_too_large_is_halved_until_it_fits(tmp_path: Path) -> None:
@@ -99,12 +112,13 @@ def test_an_answer_that_never_comes_loses_nothing_and_doubles_nothing(tmp_path: 
         push = pusher(tmp_path, sink.url, [[line(1)]], timeout_s=0.3)
         with pytest.raises(DeliveryError):
             push.push()
-        assert waiting(tmp_path) == 1
+        assert waiting(push) == 1
         push.push()
     assert set(sink.data()) == {line(1)}  # the same point and time: the store keeps one
 
 
 def test_no_server_keeps_everything(tmp_path: Path) -> None:
+    push = pusher(tmp_path, "http://127.0.0.1:9", [[line(1)]])
     with pytest.raises(DeliveryError):
-        pusher(tmp_path, "http://127.0.0.1:9", [[line(1)]]).push()
-    assert waiting(tmp_path) == 1
+        push.push()
+    assert waiting(push) == 1

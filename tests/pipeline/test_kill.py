@@ -2,13 +2,13 @@
 
 import random
 import socket
-import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from contract.clock import SystemClock
+from edge.status import ask, socket_path
 from simulators.demo import (
     AGENTS,
     INTERVAL_S,
@@ -41,9 +41,12 @@ def kill_at_random(it: Stage, run: Run, rng: random.Random, until_s: float) -> d
     return kills
 
 
-def waiting(folder: Path, agent: str) -> int:
-    with sqlite3.connect(f"file:{folder / agent}.outbox.db?mode=ro", uri=True) as db:
-        return int(db.execute("SELECT count(*) FROM round").fetchone()[0])
+def is_waiting(folder: Path, agent: str) -> bool:
+    try:
+        values = ask(socket_path(folder / f"{agent}.outbox.db"))["values"]
+    except OSError:  # it has not begun to answer
+        return True
+    return bool(values["outbox_rounds"])
 
 
 def test_kills_at_random_lose_no_slot_and_double_none(tmp_path: Path) -> None:
@@ -60,7 +63,7 @@ def test_kills_at_random_lose_no_slot_and_double_none(tmp_path: Path) -> None:
             assert it.stop(agent) == 0, it.tail(agent)
             start_agent(it, run, agent)
         deadline = time.monotonic() + DRAIN_S
-        while any(waiting(run.folder, a) for a in AGENTS) and time.monotonic() < deadline:
+        while any(is_waiting(run.folder, a) for a in AGENTS) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert all(n > 0 for n in kills.values()), kills
         slots = slot_check(run.client, run.compound, live)
