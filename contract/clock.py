@@ -25,6 +25,10 @@ class SystemClock:
         """Give seconds since boot."""
         return time.monotonic()
 
+    def uptime_s(self) -> float:
+        """Give seconds since boot, those in which the machine was suspended included."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
 
 def slot_of(now_ms: int, interval_ms: int) -> int:
     """Give the aligned slot that `now_ms` lies in: the largest multiple of the interval <= now."""

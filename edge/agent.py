@@ -12,10 +12,11 @@ from typing import Any
 
 import structlog
 
-from contract.clock import Clock, SystemClock, slot_of
+from contract.clock import slot_of
 from contract.errors import ConfigError, DeliveryError
 from contract.line import encode
 from edge.budget import plan_of, refusals
+from edge.clock import AgentClock, server_asker, watch_clock
 from edge.config import AgentConfig, Connection, DeviceConfig, load_config
 from edge.decode import Source
 from edge.drivers.open import open_driver
@@ -117,7 +118,7 @@ class Agent:
     outbox: Outbox
     pusher: Pusher
     buses: list[Bus]
-    clock: Clock
+    clock: AgentClock
     progress: Progress
     started_s: float
     pushing: PushState = field(default_factory=PushState)
@@ -125,13 +126,15 @@ class Agent:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    def build(cls, config: AgentConfig, clock: Clock | None = None) -> "Agent":
+    def build(cls, config: AgentConfig, clock: AgentClock | None = None) -> "Agent":
         """Wire an agent up; opens the outbox, but no link."""
-        clock = clock or SystemClock()
         bounds = Bounds(config.outbox.max_bytes, int(config.outbox.max_age_days * _DAY_MS))
         outbox = Outbox(config.outbox.path, bounds)
         if outbox.set_aside is not None:
             log.error("outbox_broken", set_aside=str(outbox.set_aside))
+        if clock is None:
+            kept = Path(f"{config.outbox.path}.clock.json")
+            clock = AgentClock.build(kept, config.clock.trust, outbox.newest_slot())
         token = config.push.token_file.read_text("utf-8").strip()
         book = HoleBook(Path(f"{config.outbox.path}.holes.json"))
         buses = buses_of(config, book)
@@ -151,6 +154,7 @@ class Agent:
             for b in self.buses
         ]
         tasks += [
+            asyncio.create_task(self._kept_alive("clock", self._watch_clock)),
             asyncio.create_task(self._kept_alive("push", self._push)),
             asyncio.create_task(self._kept_alive("health", self._health)),
             asyncio.create_task(self._kept_alive("watchdog", self._watchdog)),
@@ -190,6 +194,11 @@ class Agent:
     async def _poll(self, bus: Bus) -> None:
         await run_bus(bus, self.outbox, self.clock, self.progress.moved)
 
+    async def _watch_clock(self) -> None:
+        push = self.config.push
+        ask = server_asker(push.url, push.ca_file, self.clock.monotonic_s)
+        await watch_clock(self.clock, self.outbox, ask)
+
     async def _push(self) -> None:
         state = self.pushing
         while True:
@@ -219,16 +228,18 @@ class Agent:
             await asyncio.sleep(HEALTH_INTERVAL_MS / 1000)
             now_s = self.clock.monotonic_s()
             slot_ms = slot_of(self.clock.now_ms(), HEALTH_INTERVAL_MS)
+            mark = self.clock.mark(slot_ms, HEALTH_INTERVAL_MS)
             readings = agent_readings(self.config, self._values(), slot_ms)
             for bus in self.buses:
                 percent = self.utilisation[bus.name] = meters[bus.name].percent(bus, now_s)
                 readings += bus_readings(self.config, bus, percent, now_s, slot_ms)
             lines, count = encode(readings), len(readings)
-            await asyncio.to_thread(self.outbox.append, "agent", slot_ms, lines, count)
+            await asyncio.to_thread(self.outbox.put, "agent", slot_ms, lines, count, mark)
 
     def _values(self) -> dict[str, float]:
         return {
             **outbox_values(self.outbox),
+            **self.clock.values(),
             "polls_total": sum(b.tally.polls for b in self.buses),
             "poll_errors_total": sum(b.tally.errors for b in self.buses),
             "push_failures_total": self.pusher.failures_total,
@@ -249,6 +260,7 @@ class Agent:
             "agent": self.config.agent,
             "site": self.config.site,
             "time_ms": self.clock.now_ms(),
+            "clock": self.clock.status(),
             "values": self._values(),
             "push": {
                 "url": self.config.push.url,

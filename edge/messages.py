@@ -297,6 +297,8 @@ MESSAGES = {
     "reason_bad_status": "数据源称坏",
     "reason_suspended": "停读中",
     "reason_ratio_unknown": "变比未知",
+    # clock
+    "reason_clock_restamped": "时刻已补定",
 }
 
 

@@ -3,6 +3,7 @@
 from edge.config.file import load_config
 from edge.config.model import (
     AgentConfig,
+    ClockConfig,
     Connection,
     DeviceConfig,
     Intervals,
@@ -17,6 +18,7 @@ from edge.config.model import (
 
 __all__ = [
     "AgentConfig",
+    "ClockConfig",
     "Connection",
     "DeviceConfig",
     "Intervals",

@@ -59,6 +59,16 @@ class PushConfig(_Strict):
     batch_bytes: Annotated[int, Field(ge=1000, le=20_000_000)] = 400_000
 
 
+class ClockConfig(_Strict):
+    """Whose word on the time is taken; None: what suits the machine.
+
+    ntp: a time source of the machine alone; server: the server's word too, where there is none;
+    system: the machine's clock as it is.
+    """
+
+    trust: Literal["ntp", "server", "system"] | None = None
+
+
 class Intervals(_Strict):
     """Seconds between two reads of a point, by its pace; each a multiple of the shortest."""
 
@@ -191,6 +201,7 @@ class AgentConfig(_Strict):
     intervals: Intervals | None = None  # instead of interval_s
     outbox: OutboxConfig
     push: PushConfig
+    clock: ClockConfig = ClockConfig()
     connections: Annotated[tuple[Connection, ...], Field(min_length=1)]
     devices: Annotated[tuple[DeviceConfig, ...], Field(min_length=1)]
 

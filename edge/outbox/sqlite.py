@@ -11,6 +11,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from edge.clock import ClockMark, HeldBoot, ToSlot, restamped
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -21,6 +24,10 @@ CREATE TABLE IF NOT EXISTS bus (name TEXT PRIMARY KEY, slot_ms INTEGER NOT NULL)
 CREATE TABLE IF NOT EXISTS quarantine (
   id INTEGER PRIMARY KEY AUTOINCREMENT, sequence INTEGER NOT NULL,
   line TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS held (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL, bus TEXT NOT NULL,
+  slot_ms INTEGER NOT NULL, interval_ms INTEGER NOT NULL, readings INTEGER NOT NULL,
+  body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 """
 _KEEP_QUARANTINED = 10_000
@@ -78,6 +85,60 @@ class Outbox:
             self._waiting_bytes += len(body)
             self._drop_over_bounds(slot_ms)
             return int(row.lastrowid or 0)
+
+    def put(
+        self, bus: str, slot_ms: int, lines: Sequence[str], readings: int,
+        mark: ClockMark | None = None,
+    ) -> None:  # fmt: skip
+        """Keep a bus's round; one with a mark is held until `restamp` gives it its time."""
+        if mark is None:
+            self.append(bus, slot_ms, lines, readings)
+            return
+        row = (mark.boot_id, bus, slot_ms, mark.interval_ms, readings, gzip_lines(lines))
+        with self._lock, self._db:
+            self._db.execute(
+                "INSERT INTO held (boot_id, bus, slot_ms, interval_ms, readings, body)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            self._db.execute("INSERT OR REPLACE INTO bus VALUES (?, ?)", (bus, slot_ms))
+
+    def held(self) -> list[HeldBoot]:
+        """Give the boots whose rounds are held, in the order in which they came."""
+        rows: list[Any] = self._rows(
+            "SELECT boot_id, min(slot_ms), max(slot_ms) FROM held GROUP BY boot_id ORDER BY min(id)"
+        )
+        return [HeldBoot(*row) for row in rows]
+
+    def restamp(self, boot_id: str, to_slot: ToSlot) -> int:
+        """Give a boot's rounds their time and let them be sent; give how many readings."""
+        count = 0
+        with self._lock, self._db:
+            rows = self._db.execute(
+                "SELECT bus, slot_ms, interval_ms, readings, body FROM held"
+                " WHERE boot_id = ? ORDER BY id",
+                (boot_id,),
+            ).fetchall()
+            for bus, slot_ms, interval_ms, readings, body in rows:
+                lines = gzip.decompress(body).decode("utf-8").splitlines()
+                true_ms = to_slot(slot_ms, interval_ms)
+                new = gzip_lines(restamped(lines, to_slot, interval_ms))
+                self._db.execute(
+                    "INSERT INTO round (slot_ms, readings, body) VALUES (?, ?, ?)",
+                    (true_ms, readings, new),
+                )
+                self._db.execute(
+                    "UPDATE bus SET slot_ms = ? WHERE name = ? AND slot_ms = ?",
+                    (true_ms, bus, slot_ms),
+                )
+                self._waiting_bytes += len(new)
+                count += readings
+            self._db.execute("DELETE FROM held WHERE boot_id = ?", (boot_id,))
+        return count
+
+    def newest_slot(self) -> int:
+        """Give the newest slot kept of any bus, 0 before the first."""
+        return self._scalar("SELECT coalesce(max(slot_ms), 0) FROM bus")
 
     def last_slot(self, bus: str) -> int | None:
         """Give the last slot kept for a bus, also when it has long been pushed."""

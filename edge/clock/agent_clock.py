@@ -1,0 +1,164 @@
+"""The agent's clock: uptime plus an offset that is judged, never the wall clock as it stands."""
+
+import threading
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import structlog
+
+from contract.reading import Reason
+from edge.clock.kept import BootOffsets, KeptTime
+from edge.clock.machine import Machine, ThisMachine, usual_trust
+from edge.clock.marks import ClockMark, Holder, ToSlot, shifts_of_earlier_boots
+from edge.clock.truth import Look, TimeSource, Trust, Truth
+
+log = structlog.get_logger()
+
+
+class AgentClock:
+    """Wall time that is known or says that it is not.
+
+    `look` and `saved` are for one task of the event loop, which alone moves the clock; `heard`
+    may be called from any thread.
+    """
+
+    def __init__(self, kept: KeptTime, machine: Machine, trust: Trust, floor_ms: int = 0) -> None:
+        """Begin with a look at the machine; `floor_ms`: a time that has surely been reached."""
+        self._machine, self._kept = machine, kept
+        self._lock = threading.Lock()
+        self._disagrees = False
+        self.steps_total = 0
+        look = machine.look()
+        floor_ms = max(floor_ms, kept.known_ms)
+        boot = kept.boots.setdefault(machine.boot_id, BootOffsets(0))
+        if not boot.provisional_ms:  # a boot's slots must all lie on one grid
+            boot.provisional_ms = round(max(look.offset_ms, floor_ms - look.uptime_ms))
+        self._boot = boot
+        self._truth = Truth(trust, boot.provisional_ms, floor_ms)
+        if boot.true_ms is not None:
+            self._truth.offset_ms, self._truth.source = boot.true_ms, TimeSource.BOOT
+        self._judge(look)
+        if not self.is_known:
+            log.warning("clock_unknown", trust=trust)
+        self.save()  # a provisional time must survive the process
+
+    @classmethod
+    def build(cls, path: Path, trust: Trust | None, floor_ms: int = 0) -> "AgentClock":
+        """Give the clock of this machine; `path` is the file in which it keeps what it knows."""
+        return cls(KeptTime.load(path), ThisMachine(), trust or usual_trust(), floor_ms)
+
+    @property
+    def is_known(self) -> bool:
+        """Say whether the time is known."""
+        return self._truth.is_known
+
+    def now_ms(self) -> int:
+        """Give the time as epoch milliseconds, UTC; provisional until it is known."""
+        return int(self._machine.uptime_ms() + self._truth.offset_ms)
+
+    def monotonic_s(self) -> float:
+        """Give seconds since boot, suspended time included; never steps."""
+        return self._machine.uptime_ms() / 1000
+
+    def mark(self, slot_ms: int, interval_ms: int) -> ClockMark | None:
+        """Give what a round of this slot is kept with; None when the time is known."""
+        if self.is_known:
+            return None
+        uptime_ms = slot_ms - self._boot.provisional_ms
+        return ClockMark(self._machine.boot_id, uptime_ms, interval_ms)
+
+    def true_slot(self, slot_ms: int, interval_ms: int) -> int:
+        """Give the true slot of one that was marked in this boot, once the time is known."""
+        return self._own_shift()(slot_ms, interval_ms)
+
+    def heard(self, server_ms: int, sent_s: float, received_s: float) -> None:
+        """Take the server's word: its time in whole seconds, and our `monotonic_s` around it."""
+        with self._lock:
+            self._truth.server.heard(server_ms, sent_s * 1000, received_s * 1000)
+
+    def heard_date(self, date: str | None, sent_s: float) -> None:
+        """Take the Date header of an answer to what was sent at `sent_s`; none or a bad one: no."""
+        try:
+            server_ms = round(parsedate_to_datetime(date or "").timestamp() * 1000)
+        except ValueError:
+            return
+        self.heard(server_ms, sent_s, self.monotonic_s())
+
+    def heard_age_s(self) -> float | None:
+        """Give how long ago the server was heard, None before the first time."""
+        heard_ms = self._truth.server.heard_ms
+        return None if heard_ms is None else self.monotonic_s() - heard_ms / 1000
+
+    async def look(self) -> bool:
+        """Look at the machine's clocks and judge; say whether the time has become known."""
+        await self._machine.ask_daemon()
+        return self._judge(self._machine.look())
+
+    def _judge(self, look: Look) -> bool:
+        before = self._truth.source
+        with self._lock:
+            verdict = self._truth.judge(look)
+            ahead = self._truth.server_ahead_ms(look.uptime_ms)
+        if verdict.became_known:
+            self._boot.true_ms = round(self._truth.offset_ms)
+            told = {"source": self._truth.source.name.lower(), "moved_s": verdict.step_ms / 1000}
+            log.info("clock_known", **told)
+        elif verdict.step_ms:
+            self.steps_total += 1
+            log.warning("clock_stepped", seconds=verdict.step_ms / 1000)
+        elif verdict.refused_ms:
+            self.steps_total += 1
+            log.warning("clock_jump_not_believed", seconds=verdict.refused_ms / 1000)
+        elif self._truth.source is not before:
+            log.info("clock_source", source=self._truth.source.name.lower())
+        disagrees = ahead is not None and ahead[1] and self.is_known
+        if ahead is not None and disagrees is not self._disagrees:
+            event = "clock_disagrees" if disagrees else "clock_agrees"
+            log.warning(event, server_ahead_s=round(ahead[0] / 1000, 1))
+            self._disagrees = disagrees
+        return verdict.became_known
+
+    def release(self, outbox: Holder) -> int:
+        """Give all held rounds their time, once it is known; give how many readings."""
+        if not self.is_known or not (boots := outbox.held()):
+            return 0
+        shifts = {self._machine.boot_id: self._own_shift()}
+        earlier = [b for b in boots if b.boot_id != self._machine.boot_id]
+        shifts |= shifts_of_earlier_boots(earlier, round(self._truth.offset_ms))
+        for name, offsets in self._kept.boots.items():
+            if offsets.true_ms is not None and name != self._machine.boot_id:
+                shift_ms = offsets.true_ms - offsets.provisional_ms
+                shifts[name] = ToSlot(shift_ms, Reason.CLOCK_RESTAMPED)
+        released = 0
+        for boot in boots:
+            count = outbox.restamp(boot.boot_id, shifts[boot.boot_id])
+            log.info("rounds_restamped", readings=count, reason=shifts[boot.boot_id].reason.name)
+            released += count
+        return released
+
+    def _own_shift(self) -> ToSlot:
+        true_ms = self._boot.true_ms or round(self._truth.offset_ms)
+        return ToSlot(true_ms - self._boot.provisional_ms, Reason.CLOCK_RESTAMPED)
+
+    def save(self) -> None:
+        """Keep what is known on the card; failing is no harm."""
+        if self.is_known:
+            self._kept.known_ms = self.now_ms()
+            self._boot.true_ms = round(self._truth.offset_ms)
+        try:
+            self._kept.save()
+        except OSError as error:
+            log.warning("clock_not_saved", file=str(self._kept.path), error=str(error))
+
+    def values(self) -> Mapping[str, float]:
+        """Give how the clock is, by measurand; no offset when the server was not heard lately."""
+        found = {"clock_known": float(self.is_known), "clock_steps_total": float(self.steps_total)}
+        with self._lock:
+            ahead = self._truth.server_ahead_ms(self._machine.uptime_ms())
+        return found if ahead is None else found | {"clock_offset_s": ahead[0] / 1000}
+
+    def status(self) -> dict[str, object]:
+        """Give how the clock is as plain data."""
+        source = self._truth.source.name.lower()
+        return {"source": source, "trust": self._truth.trust, **self.values()}
