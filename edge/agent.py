@@ -132,14 +132,15 @@ class Agent:
         outbox = Outbox(config.outbox.path, bounds)
         if outbox.set_aside is not None:
             log.error("outbox_broken", set_aside=str(outbox.set_aside))
-        if clock is None:
-            kept = Path(f"{config.outbox.path}.clock.json")
-            clock = AgentClock.build(kept, config.clock.trust, outbox.newest_slot())
         token = config.push.token_file.read_text("utf-8").strip()
         book = HoleBook(Path(f"{config.outbox.path}.holes.json"))
         buses = buses_of(config, book)
         if book.broken is not None:
             log.warning("holes_unreadable", file=str(book.path), error=book.broken)
+        if clock is None:
+            reached_ms = max((outbox.last_slot(b.name) or 0 for b in buses), default=0)
+            kept = Path(f"{config.outbox.path}.clock.json")
+            clock = AgentClock.build(kept, config.clock.trust, reached_ms)
         progress = Progress(_patience_s(config, buses), clock)
         pusher = Pusher(config, token, outbox, clock)
         return cls(config, outbox, pusher, buses, clock, progress, clock.monotonic_s())

@@ -4,7 +4,7 @@ from edge.clock.agent_clock import AgentClock
 from edge.clock.grid import Grid, MarkingClock, SteadyClock
 from edge.clock.kept import KeptTime
 from edge.clock.machine import Machine, ThisMachine, usual_trust
-from edge.clock.marks import ClockMark, HeldBoot, Holder, ToSlot, restamped
+from edge.clock.marks import ClockMark, Holder, ToSlot, restamped
 from edge.clock.truth import Look, TimeSource, Trust
 from edge.clock.watch import Ask, server_asker, watch_clock
 
@@ -13,7 +13,6 @@ __all__ = [
     "Ask",
     "ClockMark",
     "Grid",
-    "HeldBoot",
     "Holder",
     "KeptTime",
     "Look",

@@ -1,18 +1,21 @@
 """The agent's clock: uptime plus an offset that is judged, never the wall clock as it stands."""
 
+import asyncio
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import structlog
 
 from contract.reading import Reason
-from edge.clock.kept import BootOffsets, KeptTime
+from edge.clock.kept import Boot, KeptTime
 from edge.clock.machine import Machine, ThisMachine, usual_trust
-from edge.clock.marks import ClockMark, Holder, ToSlot, shifts_of_earlier_boots
+from edge.clock.marks import ClockMark, Holder, ToSlot, put_before
 from edge.clock.truth import Look, TimeSource, Trust, Truth
 
+MARKS_SAVED_S = 60.0  # while the time is not known, what is kept on the card is at most this old
 log = structlog.get_logger()
 
 
@@ -27,11 +30,12 @@ class AgentClock:
         """Begin with a look at the machine; `floor_ms`: a time that has surely been reached."""
         self._machine, self._kept = machine, kept
         self._lock = threading.Lock()
+        self._became_known = asyncio.Event()
         self._disagrees = False
         self.steps_total = 0
         look = machine.look()
         floor_ms = max(floor_ms, kept.known_ms)
-        boot = kept.boots.setdefault(machine.boot_id, BootOffsets(0))
+        boot = kept.boots.setdefault(machine.boot_id, Boot())
         if not boot.provisional_ms:  # a boot's slots must all lie on one grid
             boot.provisional_ms = round(max(look.offset_ms, floor_ms - look.uptime_ms))
         self._boot = boot
@@ -53,6 +57,12 @@ class AgentClock:
         """Say whether the time is known."""
         return self._truth.is_known
 
+    async def until_known(self, timeout_s: float) -> None:
+        """Wait until the time is known, but no longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._became_known.wait()
+
     def now_ms(self) -> int:
         """Give the time as epoch milliseconds, UTC; provisional until it is known."""
         return int(self._machine.uptime_ms() + self._truth.offset_ms)
@@ -66,11 +76,13 @@ class AgentClock:
         if self.is_known:
             return None
         uptime_ms = slot_ms - self._boot.provisional_ms
+        self._boot.marked_ms = max(self._boot.marked_ms, uptime_ms)
         return ClockMark(self._machine.boot_id, uptime_ms, interval_ms)
 
     def true_slot(self, slot_ms: int, interval_ms: int) -> int:
         """Give the true slot of one that was marked in this boot, once the time is known."""
-        return self._own_shift()(slot_ms, interval_ms)
+        to_slot = self._exact(self._machine.boot_id)
+        return slot_ms if to_slot is None else to_slot(slot_ms, interval_ms)
 
     def heard(self, server_ms: int, sent_s: float, received_s: float) -> None:
         """Take the server's word: its time in whole seconds, and our `monotonic_s` around it."""
@@ -102,6 +114,7 @@ class AgentClock:
             ahead = self._truth.server_ahead_ms(look.uptime_ms)
         if verdict.became_known:
             self._boot.true_ms = round(self._truth.offset_ms)
+            self._became_known.set()
             told = {"source": self._truth.source.name.lower(), "moved_s": verdict.step_ms / 1000}
             log.info("clock_known", **told)
         elif verdict.step_ms:
@@ -120,26 +133,35 @@ class AgentClock:
         return verdict.became_known
 
     def release(self, outbox: Holder) -> int:
-        """Give all held rounds their time, once it is known; give how many readings."""
-        if not self.is_known or not (boots := outbox.held()):
+        """Give all held rounds their time, once it is known; give how many there were."""
+        if not self.is_known or not (held := outbox.held_boots()):
             return 0
-        shifts = {self._machine.boot_id: self._own_shift()}
-        earlier = [b for b in boots if b.boot_id != self._machine.boot_id]
-        shifts |= shifts_of_earlier_boots(earlier, round(self._truth.offset_ms))
-        for name, offsets in self._kept.boots.items():
-            if offsets.true_ms is not None and name != self._machine.boot_id:
-                shift_ms = offsets.true_ms - offsets.provisional_ms
-                shifts[name] = ToSlot(shift_ms, Reason.CLOCK_RESTAMPED)
+        guesses = self._guesses()
         released = 0
-        for boot in boots:
-            count = outbox.restamp(boot.boot_id, shifts[boot.boot_id])
-            log.info("rounds_restamped", readings=count, reason=shifts[boot.boot_id].reason.name)
+        for boot_id in held:
+            to_slot, doubt = self._exact(boot_id), Reason.CLOCK_RESTAMPED
+            if to_slot is None:
+                to_slot, doubt = guesses.get(boot_id, ToSlot(0)), Reason.CLOCK_UNSYNCED
+            count = outbox.restamp(boot_id, to_slot, doubt)
+            log.info("rounds_restamped", boot=boot_id, count=count, doubt=doubt.name.lower())
             released += count
         return released
 
-    def _own_shift(self) -> ToSlot:
-        true_ms = self._boot.true_ms or round(self._truth.offset_ms)
-        return ToSlot(true_ms - self._boot.provisional_ms, Reason.CLOCK_RESTAMPED)
+    def _exact(self, boot_id: str) -> ToSlot | None:
+        boot = self._kept.boots.get(boot_id)
+        if boot is None or boot.true_ms is None:
+            return None
+        return ToSlot(boot.true_ms - boot.provisional_ms)
+
+    def _guesses(self) -> dict[str, ToSlot]:
+        """Give where the boots are put that never knew the time."""
+        unknown = {n: b for n, b in self._kept.boots.items() if b.true_ms is None}
+        spans_ms = [
+            (b.provisional_ms, b.provisional_ms + b.marked_ms + round(MARKS_SAVED_S * 1000))
+            for b in unknown.values()
+        ]
+        shifts = put_before(spans_ms, round(self._truth.offset_ms))
+        return dict(zip(unknown, shifts, strict=True))
 
     def save(self) -> None:
         """Keep what is known on the card; failing is no harm."""

@@ -1,5 +1,6 @@
 """The grid: which slot a bus reads next, whatever happens to the clock meanwhile."""
 
+import asyncio
 from typing import Protocol, runtime_checkable
 
 from contract.clock import Clock, next_slot, slot_of
@@ -13,6 +14,13 @@ _MOVED_SHARE = 20  # a clock set forward by more makes a round late that is not
 @runtime_checkable
 class MarkingClock(Clock, Protocol):
     """A clock that may not know the time."""
+
+    @property
+    def is_known(self) -> bool:
+        """Say whether the time is known."""
+
+    async def until_known(self, timeout_s: float) -> None:
+        """Wait until the time is known, but no longer than that."""
 
     def mark(self, slot_ms: int, interval_ms: int) -> ClockMark | None:
         """Give what a round of this slot is kept with; None when the time is known."""
@@ -38,7 +46,7 @@ class Grid:
         self._may_wait_ms = max(interval_ms, REPEAT_MS)
         self._last_ms = None if last_ms is None or self._is_wrong(last_ms, now_ms) else last_ms
         self._late_ms = interval_ms - 1
-        self._ahead_ms, self._is_marked = self._ahead(now_ms), self._mark(0) is not None
+        self._ahead_ms, self._is_unknown = self._ahead(now_ms), self._is_marking()
         self.slot_ms = next_slot(now_ms, interval_ms) if last_ms is None else self._next(now_ms)
 
     def left_ms(self, offset_ms: int) -> int:
@@ -46,8 +54,8 @@ class Grid:
         now_ms = self._clock.now_ms()
         moved_ms, self._ahead_ms = -self._ahead_ms, self._ahead(now_ms)
         moved_ms += self._ahead_ms
-        was_marked, self._is_marked = self._is_marked, self._mark(0) is not None
-        is_known_now = was_marked and not self._is_marked
+        was_unknown, self._is_unknown = self._is_unknown, self._is_marking()
+        is_known_now = was_unknown and not self._is_unknown
         if is_known_now and self._marking is not None and self._last_ms is not None:
             self._last_ms = self._marking.true_slot(self._last_ms, self._interval_ms)
         if is_known_now or moved_ms * _MOVED_SHARE > self._interval_ms:
@@ -57,9 +65,16 @@ class Grid:
             self._resume(now_ms)
         return self.slot_ms + offset_ms - now_ms
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, but no longer than the time is unknown: the present slot may then be due."""
+        if self._marking is not None and self._is_unknown:
+            await self._marking.until_known(seconds)
+        else:
+            await asyncio.sleep(seconds)
+
     def mark(self) -> ClockMark | None:
         """Give what the round of the next slot is kept with."""
-        return self._mark(self.slot_ms)
+        return self._marking.mark(self.slot_ms, self._interval_ms) if self._marking else None
 
     def pass_over(self, left_ms: int) -> int:
         """Leave out the slots that have been missed; give how many."""
@@ -90,8 +105,8 @@ class Grid:
     def _ahead(self, now_ms: int) -> int:
         return now_ms - round(self._clock.monotonic_s() * 1000)
 
-    def _mark(self, slot_ms: int) -> ClockMark | None:
-        return self._marking.mark(slot_ms, self._interval_ms) if self._marking else None
+    def _is_marking(self) -> bool:
+        return self._marking is not None and not self._marking.is_known
 
 
 class SteadyClock:

@@ -13,11 +13,15 @@ _BOOTS_KEPT = 8
 
 
 @dataclass(slots=True)
-class BootOffsets:
-    """Offsets from uptime to time in ms: provisional, and true once it is known."""
+class Boot:
+    """Offsets from uptime to time in ms: provisional, and true once it is known.
 
-    provisional_ms: int
+    marked_ms: uptime of the last slot that was marked, as far as it was saved
+    """
+
+    provisional_ms: int = 0
     true_ms: int | None = None
+    marked_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -26,7 +30,7 @@ class KeptTime:
 
     path: Path
     known_ms: int = 0
-    boots: dict[str, BootOffsets] = field(default_factory=dict)
+    boots: dict[str, Boot] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> "KeptTime":
@@ -34,8 +38,8 @@ class KeptTime:
         try:
             document = json.loads(path.read_text("utf-8"))
             boots = {
-                str(name): BootOffsets(int(provisional), None if true is None else int(true))
-                for name, (provisional, true) in document["boots"].items()
+                str(name): Boot(int(provisional), None if true is None else int(true), int(marked))
+                for name, (provisional, true, marked) in document["boots"].items()
             }
             if document["version"] == _VERSION:
                 return cls(path, int(document["known_ms"]), boots)
@@ -50,7 +54,7 @@ class KeptTime:
         document = {
             "version": _VERSION,
             "known_ms": self.known_ms,
-            "boots": {n: [b.provisional_ms, b.true_ms] for n, b in self.boots.items()},
+            "boots": {n: [b.provisional_ms, b.true_ms, b.marked_ms] for n, b in self.boots.items()},
         }
         new = self.path.with_name(f"{self.path.name}.new")
         with new.open("w", encoding="utf-8") as file:

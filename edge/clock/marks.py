@@ -30,13 +30,9 @@ class ClockMark:
 
 @dataclass(frozen=True, slots=True)
 class ToSlot:
-    """Gives slots of a provisional time their true place: `shift_ms` on, then down to the grid.
-
-    reason: what the readings are marked with
-    """
+    """Gives slots of a provisional time their true place: `shift_ms` on, then down to the grid."""
 
     shift_ms: int
-    reason: Reason
 
     def __call__(self, slot_ms: int, interval_ms: int) -> int:
         """Give the true slot of a slot as stamped."""
@@ -48,45 +44,38 @@ class ToSlot:
         return time_ms + self.shift_ms
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBoot:
-    """The rounds of one boot that wait for their time; slots as stamped."""
-
-    boot_id: str
-    oldest_ms: int
-    newest_ms: int
-
-
 class Holder(Protocol):
     """An outbox that holds marked rounds back until they are given their time.  Thread-safe."""
 
-    def held(self) -> Sequence[HeldBoot]:
-        """Give the boots whose rounds are held, in the order in which they came."""
+    def held_boots(self) -> Sequence[str]:
+        """Give the boots whose rounds are held, oldest first."""
 
-    def restamp(self, boot_id: str, to_slot: ToSlot) -> int:
-        """Give the rounds of a boot their time and let them go; give how many readings."""
+    def restamp(self, boot_id: str, to_slot: ToSlot, doubt: Reason) -> int:
+        """Give the rounds of a boot their time, every point marked with the doubt, and let them
+        go; give how many there were.
+        """
 
 
-def restamped(lines: Sequence[str], to_slot: ToSlot, interval_ms: int) -> list[str]:
+def restamped(lines: Sequence[str], to_slot: ToSlot, interval_ms: int, doubt: Reason) -> list[str]:
     """Give a round's lines with their true slot, their lag to it, and every point marked.
 
     A mark takes no value away: a bad point keeps its reason, and so does a doubtful one unless
     the time itself is doubtful.  Lines of deliveries are moved but neither marked nor aligned.
     """
-    return [_restamped(line, to_slot, interval_ms) for line in lines]
+    return [_restamped(line, to_slot, interval_ms, doubt) for line in lines]
 
 
-def _restamped(line: str, to_slot: ToSlot, interval_ms: int) -> str:
+def _restamped(line: str, to_slot: ToSlot, interval_ms: int, doubt: Reason) -> str:
     head, fields, time = line.rsplit(" ", 2)  # fields and time hold no blanks
     time_ms = int(time)
     if head.startswith(f"{Medium.DELIVERY},"):
         return f"{head} {fields} {to_slot.moved(time_ms)}"
     slot_ms = to_slot(time_ms, interval_ms)
     later_s = (to_slot.moved(time_ms) - slot_ms) / 1000
-    return f"{head} {_marked(fields, later_s, to_slot.reason)} {slot_ms}"
+    return f"{head} {_marked(fields, later_s, doubt)} {slot_ms}"
 
 
-def _marked(text: str, later_s: float, reason: Reason) -> str:
+def _marked(text: str, later_s: float, doubt: Reason) -> str:
     fields = {n: float(v) for n, v in (f.split("=") for f in text.split(","))}
     lag_s = fields.pop(LAG_FIELD, None)
     out = []
@@ -94,29 +83,29 @@ def _marked(text: str, later_s: float, reason: Reason) -> str:
         before = Reason(int(fields.get(name + QUALITY_SUFFIX, Reason.GOOD)))
         if name in fields:
             out.append(f"{name}={fields[name]!r}")
-        out.append(f"{name}{QUALITY_SUFFIX}={float(_worse(before, reason))!r}")
+        out.append(f"{name}{QUALITY_SUFFIX}={float(_worse(before, doubt))!r}")
     if lag_s is not None:
         out.append(f"{LAG_FIELD}={round(lag_s + later_s, 3)!r}")
     return ",".join(out)
 
 
-def _worse(before: Reason, reason: Reason) -> Reason:
+def _worse(before: Reason, doubt: Reason) -> Reason:
     if before.is_bad:
         return before
-    is_guess = reason is Reason.CLOCK_UNSYNCED
-    return reason if is_guess or before in _REPLACED else before
+    is_guess = doubt is Reason.CLOCK_UNSYNCED
+    return doubt if is_guess or before in _REPLACED else before
 
 
-def shifts_of_earlier_boots(boots: Sequence[HeldBoot], began_ms: int) -> dict[str, ToSlot]:
-    """Give where boots that never knew the time are put, oldest boot first in `boots`.
+def put_before(spans_ms: Sequence[tuple[int, int]], began_ms: int) -> list[ToSlot]:
+    """Give where boots that never knew the time are put: `spans_ms` of their provisional time.
 
-    Each is left where its provisional time, never before the last known time, has put it, but
-    ends at the latest when the next began; the last when the present boot began (`began_ms`).
+    Oldest first, each is left where it is, but ends at the latest when the next one begins; the
+    last when the present boot began.
     """
-    out: dict[str, ToSlot] = {}
+    out: list[ToSlot] = []
     latest_ms = began_ms
-    for boot in reversed(boots):
-        shift_ms = min(0, latest_ms - 1 - boot.newest_ms)
-        out[boot.boot_id] = ToSlot(shift_ms, Reason.CLOCK_UNSYNCED)
-        latest_ms = min(latest_ms, boot.oldest_ms + shift_ms)
-    return out
+    for start_ms, end_ms in reversed(spans_ms):
+        shift_ms = min(0, latest_ms - 1 - end_ms)
+        out.append(ToSlot(shift_ms))
+        latest_ms = start_ms + shift_ms
+    return out[::-1]

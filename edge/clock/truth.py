@@ -86,9 +86,11 @@ class Truth:
             self._began_ms = look.uptime_ms
         if not self.is_known:
             return self._first(look)
-        if look.is_synced:
-            return self._synced(look)
-        return self._unsynced(look)
+        jump = self._jump if self._is_told else None
+        verdict = self._synced(look) if look.is_synced else self._unsynced(look)
+        if jump is not None and self._jump is None and not verdict.step_ms:  # it is back
+            return Verdict(refused_ms=look.offset_ms - jump.offset_ms)
+        return verdict
 
     def _first(self, look: Look) -> Verdict:
         if look.is_synced:

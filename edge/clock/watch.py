@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from edge.clock.agent_clock import AgentClock
+from edge.clock.agent_clock import MARKS_SAVED_S, AgentClock
 from edge.clock.marks import Holder
 
 LOOK_S = 5.0
@@ -18,21 +18,23 @@ SAVE_S = 600.0
 RELEASE_S = 60.0
 ASK_FIRST_S, ASK_S = 10.0, 900.0
 _ASK_TIMEOUT_S = 10.0
+_X509_NO_CHECK_TIME = 0x200000  # of OpenSSL; chain and name are checked all the same
 Ask = Callable[[], tuple[str | None, float]]  # a Date header, and monotonic_s when it was asked for
 log = structlog.get_logger()
 
 
 async def watch_clock(clock: AgentClock, holder: Holder | None, ask: Ask) -> None:
     """Keep the clock true until cancelled; `ask` may block."""
-    saved_s = released_s = clock.monotonic_s()
-    ask_s, wait_s = saved_s, ASK_FIRST_S
+    saved_s = ask_s = clock.monotonic_s()
+    released_s, wait_s = -RELEASE_S, ASK_FIRST_S
     while True:
         became_known, now_s = await clock.look(), clock.monotonic_s()
         is_due = now_s - released_s >= RELEASE_S  # a round under way while the time became known
         if holder is not None and clock.is_known and (became_known or is_due):
             released_s = now_s
             await asyncio.to_thread(clock.release, holder)
-        if became_known or now_s - saved_s >= SAVE_S:
+        save_s = SAVE_S if clock.is_known else MARKS_SAVED_S
+        if became_known or now_s - saved_s >= save_s:
             saved_s = now_s
             await asyncio.to_thread(clock.save)
         age_s = clock.heard_age_s()
@@ -77,4 +79,5 @@ def _door(
     if scheme != "https":
         return http.client.HTTPConnection(host, port, timeout=_ASK_TIMEOUT_S)
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    context.verify_flags |= _X509_NO_CHECK_TIME  # the machine may believe in 1970
     return http.client.HTTPSConnection(host, port, timeout=_ASK_TIMEOUT_S, context=context)

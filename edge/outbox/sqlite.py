@@ -11,9 +11,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from edge.clock import ClockMark, HeldBoot, ToSlot, restamped
+from contract.reading import Reason
+from edge.clock import ClockMark, ToSlot, restamped
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -103,15 +103,13 @@ class Outbox:
             )
             self._db.execute("INSERT OR REPLACE INTO bus VALUES (?, ?)", (bus, slot_ms))
 
-    def held(self) -> list[HeldBoot]:
-        """Give the boots whose rounds are held, in the order in which they came."""
-        rows: list[Any] = self._rows(
-            "SELECT boot_id, min(slot_ms), max(slot_ms) FROM held GROUP BY boot_id ORDER BY min(id)"
-        )
-        return [HeldBoot(*row) for row in rows]
+    def held_boots(self) -> list[str]:
+        """Give the boots whose rounds are held, oldest first."""
+        found = self._rows("SELECT boot_id FROM held GROUP BY boot_id ORDER BY min(id)")
+        return [str(row[0]) for row in found]
 
-    def restamp(self, boot_id: str, to_slot: ToSlot) -> int:
-        """Give a boot's rounds their time and let them be sent; give how many readings."""
+    def restamp(self, boot_id: str, to_slot: ToSlot, doubt: Reason) -> int:
+        """Give a boot's rounds their time and let them be sent; give how many there were."""
         count = 0
         with self._lock, self._db:
             rows = self._db.execute(
@@ -122,7 +120,7 @@ class Outbox:
             for bus, slot_ms, interval_ms, readings, body in rows:
                 lines = gzip.decompress(body).decode("utf-8").splitlines()
                 true_ms = to_slot(slot_ms, interval_ms)
-                new = gzip_lines(restamped(lines, to_slot, interval_ms))
+                new = gzip_lines(restamped(lines, to_slot, interval_ms, doubt))
                 self._db.execute(
                     "INSERT INTO round (slot_ms, readings, body) VALUES (?, ?, ?)",
                     (true_ms, readings, new),
@@ -132,13 +130,9 @@ class Outbox:
                     (true_ms, bus, slot_ms),
                 )
                 self._waiting_bytes += len(new)
-                count += readings
+                count += 1
             self._db.execute("DELETE FROM held WHERE boot_id = ?", (boot_id,))
         return count
-
-    def newest_slot(self) -> int:
-        """Give the newest slot kept of any bus, 0 before the first."""
-        return self._scalar("SELECT coalesce(max(slot_ms), 0) FROM bus")
 
     def last_slot(self, bus: str) -> int | None:
         """Give the last slot kept for a bus, also when it has long been pushed."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -9,7 +10,6 @@ from contract.clock import Clock
 from contract.line import encode
 from contract.reading import Reading
 from edge.clock import ClockMark, Grid, SteadyClock
-from edge.outbox import Outbox
 from edge.poller.bus import Bus
 from edge.poller.holes import HoleBook
 
@@ -24,8 +24,20 @@ def stagger_ms(number: int, buses: int, interval_ms: int) -> int:
     return int(min(_STAGGER_SHARE * interval_ms, _STAGGER_MAX_S * 1000) * number / max(buses, 1))
 
 
+class Keeper(Protocol):
+    """Where rounds are kept.  Thread-safe."""
+
+    def last_slot(self, bus: str) -> int | None:
+        """Give the last slot kept for a bus."""
+
+    def put(
+        self, bus: str, slot_ms: int, lines: Sequence[str], readings: int, mark: ClockMark | None
+    ) -> None:
+        """Keep a bus's round; one with a mark has no time yet."""
+
+
 async def run_bus(
-    bus: Bus, outbox: Outbox, clock: Clock, on_progress: Callable[[str], None]
+    bus: Bus, outbox: Keeper, clock: Clock, on_progress: Callable[[str], None]
 ) -> None:
     """Poll a bus at every slot until cancelled.
 
@@ -38,7 +50,7 @@ async def run_bus(
     while True:
         left_ms = grid.left_ms(bus.offset_ms)
         if left_ms > 0:
-            await asyncio.sleep(min(left_ms / 1000 + _TIMER_SLACK_S, _LONGEST_SLEEP_S))
+            await grid.sleep(min(left_ms / 1000 + _TIMER_SLACK_S, _LONGEST_SLEEP_S))
             continue
         missed = grid.pass_over(left_ms)
         if missed:
@@ -56,7 +68,7 @@ async def run_bus(
 
 
 def _keep(
-    outbox: Outbox, bus: str, slot_ms: int, readings: Sequence[Reading], mark: ClockMark | None
+    outbox: Keeper, bus: str, slot_ms: int, readings: Sequence[Reading], mark: ClockMark | None
 ) -> None:
     outbox.put(bus, slot_ms, encode(readings), len(readings), mark)
 
