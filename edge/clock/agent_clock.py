@@ -35,7 +35,11 @@ class AgentClock:
         self.steps_total = 0
         look = machine.look()
         floor_ms = max(floor_ms, kept.known_ms)
-        boot = kept.boots.setdefault(machine.boot_id, Boot())
+        boot = kept.boots.get(machine.boot_id)
+        if boot is None:
+            boot = kept.boots[machine.boot_id] = Boot()
+        elif boot.true_ms is None:  # whatever this boot has kept so far was marked
+            boot.marked_ms = round(look.uptime_ms)
         if not boot.provisional_ms:  # a boot's slots must all lie on one grid
             boot.provisional_ms = round(max(look.offset_ms, floor_ms - look.uptime_ms))
         self._boot = boot
@@ -79,10 +83,14 @@ class AgentClock:
         self._boot.marked_ms = max(self._boot.marked_ms, uptime_ms)
         return ClockMark(self._machine.boot_id, uptime_ms, interval_ms)
 
-    def true_slot(self, slot_ms: int, interval_ms: int) -> int:
-        """Give the true slot of one that was marked in this boot, once the time is known."""
-        to_slot = self._exact(self._machine.boot_id)
-        return slot_ms if to_slot is None else to_slot(slot_ms, interval_ms)
+    def settled(self, slot_ms: int, interval_ms: int) -> int:
+        """Give the true slot of one that was marked in this boot, once the time is known; any
+        other slot as it is.
+        """
+        into_ms, to_slot = slot_ms - self._boot.provisional_ms, self._exact(self._machine.boot_id)
+        if to_slot is None or not 0 <= into_ms <= self._boot.marked_ms:
+            return slot_ms
+        return to_slot(slot_ms, interval_ms)
 
     def heard(self, server_ms: int, sent_s: float, received_s: float) -> None:
         """Take the server's word: its time in whole seconds, and our `monotonic_s` around it."""

@@ -25,8 +25,8 @@ class MarkingClock(Clock, Protocol):
     def mark(self, slot_ms: int, interval_ms: int) -> ClockMark | None:
         """Give what a round of this slot is kept with; None when the time is known."""
 
-    def true_slot(self, slot_ms: int, interval_ms: int) -> int:
-        """Give the true slot of one that was marked, once the time is known."""
+    def settled(self, slot_ms: int, interval_ms: int) -> int:
+        """Give the true slot of one that was marked, once the time is known; others as is."""
 
 
 class Grid:
@@ -43,6 +43,8 @@ class Grid:
         self._clock, self._interval_ms = clock, interval_ms
         self._marking = clock if isinstance(clock, MarkingClock) else None
         now_ms = clock.now_ms()
+        if last_ms is not None and self._marking is not None:
+            last_ms = self._marking.settled(last_ms, interval_ms)
         self._may_wait_ms = max(interval_ms, REPEAT_MS)
         self._last_ms = None if last_ms is None or self._is_wrong(last_ms, now_ms) else last_ms
         self._late_ms = interval_ms - 1
@@ -57,7 +59,7 @@ class Grid:
         was_unknown, self._is_unknown = self._is_unknown, self._is_marking()
         is_known_now = was_unknown and not self._is_unknown
         if is_known_now and self._marking is not None and self._last_ms is not None:
-            self._last_ms = self._marking.true_slot(self._last_ms, self._interval_ms)
+            self._last_ms = self._marking.settled(self._last_ms, self._interval_ms)
         if is_known_now or moved_ms * _MOVED_SHARE > self._interval_ms:
             self._resume(now_ms)
         elif moved_ms < -self._may_wait_ms:

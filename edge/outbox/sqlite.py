@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS quarantine (
   id INTEGER PRIMARY KEY AUTOINCREMENT, sequence INTEGER NOT NULL,
   line TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS held (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL, bus TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, boot_id TEXT NOT NULL,
   slot_ms INTEGER NOT NULL, interval_ms INTEGER NOT NULL, readings INTEGER NOT NULL,
   body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tally (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
@@ -94,11 +94,11 @@ class Outbox:
         if mark is None:
             self.append(bus, slot_ms, lines, readings)
             return
-        row = (mark.boot_id, bus, slot_ms, mark.interval_ms, readings, gzip_lines(lines))
+        row = (mark.boot_id, slot_ms, mark.interval_ms, readings, gzip_lines(lines))
         with self._lock, self._db:
             self._db.execute(
-                "INSERT INTO held (boot_id, bus, slot_ms, interval_ms, readings, body)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO held (boot_id, slot_ms, interval_ms, readings, body)"
+                " VALUES (?, ?, ?, ?, ?)",
                 row,
             )
             self._db.execute("INSERT OR REPLACE INTO bus VALUES (?, ?)", (bus, slot_ms))
@@ -113,21 +113,17 @@ class Outbox:
         count = 0
         with self._lock, self._db:
             rows = self._db.execute(
-                "SELECT bus, slot_ms, interval_ms, readings, body FROM held"
+                "SELECT slot_ms, interval_ms, readings, body FROM held"
                 " WHERE boot_id = ? ORDER BY id",
                 (boot_id,),
             ).fetchall()
-            for bus, slot_ms, interval_ms, readings, body in rows:
+            for slot_ms, interval_ms, readings, body in rows:
                 lines = gzip.decompress(body).decode("utf-8").splitlines()
                 true_ms = to_slot(slot_ms, interval_ms)
                 new = gzip_lines(restamped(lines, to_slot, interval_ms, doubt))
                 self._db.execute(
                     "INSERT INTO round (slot_ms, readings, body) VALUES (?, ?, ?)",
                     (true_ms, readings, new),
-                )
-                self._db.execute(
-                    "UPDATE bus SET slot_ms = ? WHERE name = ? AND slot_ms = ?",
-                    (true_ms, bus, slot_ms),
                 )
                 self._waiting_bytes += len(new)
                 count += 1

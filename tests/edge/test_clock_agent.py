@@ -45,7 +45,7 @@ def test_the_outbox_sends_nothing_before_the_time_is_known_and_all_afterwards(
         assert box.take(10**9) == ()
         machine.is_synced, machine.wall_off_ms = True, 0
         clock = AgentClock(KeptTime.load(tmp_path / "clock.json"), machine, "ntp", 0)
-        await runs(box, clock, 97)  # the very next slot is another one than the last held
+        await runs(box, clock, 98)  # the very next slot is another one than the last held
         assert clock.now_ms() == int(truth_ms())
 
     in_virtual_time(scenario)
