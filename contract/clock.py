@@ -25,9 +25,9 @@ class SystemClock:
         """Give seconds since boot."""
         return time.monotonic()
 
-    def uptime_s(self) -> float:
-        """Give seconds since boot, those in which the machine was suspended included."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    def uptime_ms(self) -> float:
+        """Give milliseconds since boot, those in which the machine was suspended included."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) / 1e6
 
 
 def slot_of(now_ms: int, interval_ms: int) -> int:

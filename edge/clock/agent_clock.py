@@ -29,6 +29,7 @@ class AgentClock:
     def __init__(self, kept: KeptTime, machine: Machine, trust: Trust, floor_ms: int = 0) -> None:
         """Begin with a look at the machine; `floor_ms`: a time that has surely been reached."""
         self._machine, self._kept = machine, kept
+        self._uptime_ms = machine.uptime_ms  # a read of a device asks for the time twice
         self._lock = threading.Lock()
         self._became_known = asyncio.Event()
         self._disagrees = False
@@ -69,11 +70,11 @@ class AgentClock:
 
     def now_ms(self) -> int:
         """Give the time as epoch milliseconds, UTC; provisional until it is known."""
-        return int(self._machine.uptime_ms() + self._truth.offset_ms)
+        return int(self._uptime_ms() + self._truth.offset_ms)
 
     def monotonic_s(self) -> float:
         """Give seconds since boot, suspended time included; never steps."""
-        return self._machine.uptime_ms() / 1000
+        return self._uptime_ms() / 1000
 
     def mark(self, slot_ms: int, interval_ms: int) -> ClockMark | None:
         """Give what a round of this slot is kept with; None when the time is known."""
@@ -185,7 +186,7 @@ class AgentClock:
         """Give how the clock is, by measurand; no offset when the server was not heard lately."""
         found = {"clock_known": float(self.is_known), "clock_steps_total": float(self.steps_total)}
         with self._lock:
-            ahead = self._truth.server_ahead_ms(self._machine.uptime_ms())
+            ahead = self._truth.server_ahead_ms(self._uptime_ms())
         return found if ahead is None else found | {"clock_offset_s": ahead[0] / 1000}
 
     def status(self) -> dict[str, object]:

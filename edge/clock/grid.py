@@ -115,13 +115,9 @@ class SteadyClock:
     """A clock for the length of a round: it goes on as it stood, however the time is set."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self.monotonic_s = clock.monotonic_s
         self._ahead_ms = clock.now_ms() - clock.monotonic_s() * 1000
 
     def now_ms(self) -> int:
         """Give the time as it would be by the clock as it stood."""
-        return round(self._clock.monotonic_s() * 1000 + self._ahead_ms)
-
-    def monotonic_s(self) -> float:
-        """Give the clock's own."""
-        return self._clock.monotonic_s()
+        return round(self.monotonic_s() * 1000 + self._ahead_ms)

@@ -47,14 +47,11 @@ class ThisMachine:
         self.boot_id = boot_id()
         self._timesync, self._rtc = timesync, rtc
         self._clock = SystemClock()
+        self.uptime_ms = self._clock.uptime_ms
         self._kernel = kernel_state()
         self._chronyc = shutil.which("chronyc")
         self._chrony_ref: float | None = None
         self._chrony_asked_ms = -math.inf
-
-    def uptime_ms(self) -> float:
-        """Give milliseconds since boot, suspended time included."""
-        return self._clock.uptime_s() * 1000
 
     def look(self) -> Look:
         """Give the clocks and what vouches for the wall clock: kernel, timesyncd, chronyd, RTC."""

@@ -93,7 +93,7 @@ class Truth:
         return verdict
 
     def _first(self, look: Look) -> Verdict:
-        if look.is_synced:
+        if look.is_synced and look.wall_ms >= RELEASE_MS:
             return self._known(TimeSource.NTP, look.offset_ms, look)
         if look.is_rtc_kept and look.wall_ms >= max(self.floor_ms, RELEASE_MS):
             return self._known(TimeSource.RTC, look.offset_ms, look)

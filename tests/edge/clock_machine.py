@@ -64,6 +64,7 @@ class Kept:
     lines: list[str]
     mark: ClockMark | None
     true_ms: float  # when it was really put
+    boot_id: str
     doubt: Reason = Reason.GOOD
 
 
@@ -72,12 +73,13 @@ class RecordingOutbox:
     """Keeps all rounds in memory, over restarts of the agent."""
 
     rounds: list[Kept] = field(default_factory=list)
+    boot_id: str = ""
 
     def put(
         self, bus: str, slot_ms: int, lines: Sequence[str], readings: int,
         mark: ClockMark | None = None,
     ) -> None:  # fmt: skip
-        self.rounds.append(Kept(slot_ms, list(lines), mark, truth_ms()))
+        self.rounds.append(Kept(slot_ms, list(lines), mark, truth_ms(), self.boot_id))
 
     def last_slot(self, bus: str) -> int | None:
         return self.rounds[-1].slot_ms if self.rounds else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge.poller import Bus, run_bus
 from tests.edge.clock_machine import (
     DAY_MS,
     HOUR_MS,
+    Kept,
     RecordingOutbox,
     VirtualMachine,
     server_of,
@@ -50,6 +52,7 @@ class Bench:
         floor_ms = self.outbox.last_slot("bus") or 0
         kept = KeptTime.load(self.folder / "clock.json")
         self.clock = AgentClock(kept, self.machine, self.trust, floor_ms)
+        self.outbox.boot_id = self.machine.boot_id
         bus = Bus("bus", ScriptedDriver(), [unit(1)], self.interval_ms)
         tasks = [
             asyncio.create_task(run_bus(bus, self.outbox, self.clock, lambda _: None)),
@@ -345,3 +348,50 @@ def test_a_source_that_was_wrong_for_a_while_is_followed_back(tmp_path: Path) ->
     assert len(right) >= 398
     slots = [r.slot_ms for r in right]
     assert slots == list(range(slots[0], slots[-1] + 1, 10_000))
+
+
+def anything(seed: int) -> Scenario:
+    """Clocks set, synchronised, restarts and power cuts as they come; synchronised at the end."""
+    rng = random.Random(seed)
+
+    async def boot(b: Bench, number: int) -> None:
+        off_ms = rng.choice([0, TO_1970_MS, -DAY_MS - 777, WEEK_MS + 5])
+        machine = b.boots(f"b{number}", off_ms)
+        for _ in range(rng.randint(1, 3)):  # processes
+            async with b.runs():
+                for _ in range(rng.randint(1, 4)):
+                    await asyncio.sleep(rng.uniform(7, 150))
+                    machine.is_synced = rng.random() < 0.4
+                    machine.wall_off_ms = rng.choice([0, -HOUR_MS, WEEK_MS, 3333])
+                    if machine.is_synced:
+                        machine.wall_off_ms = 0
+
+    async def scenario(b: Bench) -> None:
+        for number in range(rng.randint(2, 5)):
+            await asyncio.sleep(rng.uniform(30, 600))  # no power
+            await boot(b, number)
+        await asyncio.sleep(60)
+        b.boots("last").is_synced = True
+        async with b.runs():
+            await asyncio.sleep(60)
+
+    return scenario
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_happens_no_slot_is_doubled_and_no_known_time_is_wrong(
+    tmp_path: Path, seed: int
+) -> None:
+    b = run(tmp_path, anything(seed))
+    slots = b.slots()
+    assert len(slots) == len(set(slots))
+    assert not b.outbox.held_boots()
+    assert b.missed == 0
+    by_boot: dict[str, list[Kept]] = {}
+    for r in b.outbox.rounds:
+        by_boot.setdefault(r.boot_id, []).append(r)
+    for rounds in by_boot.values():
+        each = [r.slot_ms for r in rounds]
+        assert each == list(range(each[0], each[-1] + 1, 10_000))
+    for r, off in zip(b.outbox.rounds, b.errors(), strict=True):
+        assert off <= 1 or r.doubt is Reason.CLOCK_UNSYNCED

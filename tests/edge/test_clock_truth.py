@@ -40,6 +40,7 @@ def hear(truth: Truth, at_ms: float, off_ms: float = 0.0) -> None:
     ("trust", "first", "source"),
     [
         ("ntp", look(0, is_synced=True), TimeSource.NTP),
+        ("ntp", look(0, -NOW_MS, is_synced=True), TimeSource.NONE),
         ("ntp", look(0, is_rtc_kept=True), TimeSource.RTC),
         ("ntp", look(0, -NOW_MS, is_rtc_kept=True), TimeSource.NONE),
         (
