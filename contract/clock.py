@@ -25,6 +25,10 @@ class SystemClock:
         """Give seconds since boot."""
         return time.monotonic()
 
+    def uptime_ms(self) -> float:
+        """Give milliseconds since boot, those in which the machine was suspended included."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) / 1e6
+
 
 def slot_of(now_ms: int, interval_ms: int) -> int:
     """Give the aligned slot that `now_ms` lies in: the largest multiple of the interval <= now."""

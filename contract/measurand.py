@@ -130,6 +130,10 @@ def _agent() -> list[Measurand]:
         Measurand("device_breaker_state", "设备熔断状态", "1", Kind.STATE, a, 0, 2),
         Measurand("device_last_good_age_s", "距上次正常读数", "s", g, a, 0, big),
         Measurand("device_lost_s", "等待设备无应答耗时", "s", c, a, 0, big),
+        # clock
+        Measurand("clock_known", "时钟已校准", "1", Kind.STATE, a, 0, 1),
+        Measurand("clock_offset_s", "服务器时间减本机时间", "s", g, a, -big, big),
+        Measurand("clock_steps_total", "时钟跳变次数", "1", c, a, 0, big),
         Measurand("sequence_first", "首序号", "1", g, d, 0, big),
         Measurand("sequence_last", "末序号", "1", g, d, 0, big),
         Measurand("oldest_ms", "最早读数时刻", "ms", g, d, 0, big),

@@ -14,9 +14,10 @@ class Reason(IntEnum):
     """
 
     GOOD = 0
-    CLOCK_UNSYNCED = 1  # the wall clock was not known to be right
+    CLOCK_UNSYNCED = 1  # the wall clock was not known, and never was: the time is a guess
     CROSS_CHECK = 2  # a physical cross-check failed (P > S, sum of phases ...)
     COUNTER_BACKWARD = 3  # a counter stepped back
+    CLOCK_RESTAMPED = 4  # read before the time was known; its time was worked out afterwards
     TIMEOUT = 50  # no answer
     REFUSED = 51  # link could not be opened, or the device closed it
     PROTOCOL = 52  # an answer that is not the answer to our question

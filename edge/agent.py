@@ -13,10 +13,11 @@ from typing import Any
 
 import structlog
 
-from contract.clock import Clock, SystemClock, slot_of
+from contract.clock import SystemClock, slot_of
 from contract.errors import ConfigError, DeliveryError
 from contract.line import encode
 from edge.budget import plan_of, refusals
+from edge.clock import AgentClock, server_asker, watch_clock
 from edge.config import AgentConfig, Connection, DeviceConfig, load_config
 from edge.decode import Source
 from edge.drivers.open import open_driver
@@ -80,7 +81,7 @@ def unit_of(config: AgentConfig, device: DeviceConfig, book: HoleBook | None = N
     return unit
 
 
-def open_outbox(config: AgentConfig, clock: Clock) -> Outbox:
+def open_outbox(config: AgentConfig) -> Outbox:
     """Open the outbox as configured; a broken one, or none to write to, stops no start."""
     box = config.outbox
     copies = {c.id: Bounds(c.max_bytes, int(c.max_age_days * _DAY_MS)) for c in config.copies}
@@ -89,8 +90,7 @@ def open_outbox(config: AgentConfig, clock: Clock) -> Outbox:
         Bounds(box.max_bytes, int(box.max_age_days * _DAY_MS)),
         Terms(box.commit_interval_s, box.ram_max_bytes),
         copies=copies,
-        delivery=DeliveryLines(config.site, config.agent, clock),
-        clock=clock,
+        delivery=DeliveryLines(config.site, config.agent, SystemClock()),
     )
 
 
@@ -132,7 +132,7 @@ class Agent:
     outbox: Outbox
     pushers: list[Pusher]  # the primary destination's first
     buses: list[Bus]
-    clock: Clock
+    clock: AgentClock
     progress: Progress
     started_s: float
     pushing: dict[str, PushState] = field(default_factory=lambda: defaultdict(PushState))
@@ -140,14 +140,18 @@ class Agent:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
-    def build(cls, config: AgentConfig, clock: Clock | None = None) -> "Agent":
+    def build(cls, config: AgentConfig, clock: AgentClock | None = None) -> "Agent":
         """Wire an agent up; opens the outbox, but no link."""
-        clock = clock or SystemClock()
-        outbox = open_outbox(config, clock)
         book = HoleBook(Path(f"{config.outbox.path}.holes.json"))
         buses = buses_of(config, book)
         if book.broken is not None:
             log.warning("holes_unreadable", file=str(book.path), error=book.broken)
+        outbox = open_outbox(config)
+        if clock is None:
+            reached_ms = max((outbox.last_slot(b.name) or 0 for b in buses), default=0)
+            kept = Path(f"{config.outbox.path}.clock.json")
+            clock = AgentClock.build(kept, config.clock.trust, reached_ms)
+        outbox.use(clock)
         progress = Progress(_patience_s(config, buses), clock)
         pushers = [Pusher(config, outbox, clock)]
         pushers += [Pusher(config, outbox, clock, copy, copy.id) for copy in config.copies]
@@ -167,6 +171,7 @@ class Agent:
             for p in self.pushers
         ]
         tasks += [
+            asyncio.create_task(self._kept_alive("clock", self._watch_clock)),
             asyncio.create_task(self._kept_alive("health", self._health)),
             asyncio.create_task(self._kept_alive("watchdog", self._watchdog)),
         ]
@@ -205,6 +210,11 @@ class Agent:
     async def _poll(self, bus: Bus) -> None:
         await run_bus(bus, self.outbox, self.clock, self.progress.moved)
 
+    async def _watch_clock(self) -> None:
+        push = self.config.push
+        ask = server_asker(push.url, push.ca_file, self.clock.monotonic_s)
+        await watch_clock(self.clock, self.outbox, ask)
+
     async def _push(self, pusher: Pusher) -> None:
         state, name = self.pushing[pusher.name], name_of(pusher)
         while True:
@@ -235,15 +245,17 @@ class Agent:
             await asyncio.sleep(HEALTH_INTERVAL_MS / 1000)
             now_s = self.clock.monotonic_s()
             slot_ms = slot_of(self.clock.now_ms(), HEALTH_INTERVAL_MS)
+            mark = self.clock.mark(slot_ms, HEALTH_INTERVAL_MS)
             readings = agent_readings(self.config, self._values(), slot_ms)
             for bus in self.buses:
                 percent = self.utilisation[bus.name] = meters[bus.name].percent(bus, now_s)
                 readings += bus_readings(self.config, bus, percent, now_s, slot_ms)
-            self.outbox.put("agent", slot_ms, encode(readings), len(readings))
+            self.outbox.put("agent", slot_ms, encode(readings), len(readings), mark)
 
     def _values(self) -> dict[str, float]:
         return {
             **outbox_values(self.outbox),
+            **self.clock.values(),
             "polls_total": sum(b.tally.polls for b in self.buses),
             "poll_errors_total": sum(b.tally.errors for b in self.buses),
             "push_failures_total": sum(p.failures_total for p in self.pushers),
@@ -263,6 +275,7 @@ class Agent:
             "agent": self.config.agent,
             "site": self.config.site,
             "time_ms": self.clock.now_ms(),
+            "clock": self.clock.status(),
             "values": self._values(),
             "push": self._push_status(self.pushers[0], now_s),
             "copies": {p.name: self._push_status(p, now_s) for p in self.pushers[1:]},

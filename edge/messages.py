@@ -327,6 +327,8 @@ MESSAGES = {
         "{lines} 行将在采集代理启动后重发。 / they are sent again once the agent runs"
     ),
     "outbox_discarded": "已丢弃 {lines} 行，不可恢复。 / forgotten for good",
+    # clock
+    "reason_clock_restamped": "时刻已补定",
 }
 
 

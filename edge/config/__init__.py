@@ -3,6 +3,7 @@
 from edge.config.file import load_config
 from edge.config.model import (
     AgentConfig,
+    ClockConfig,
     Connection,
     CopyConfig,
     DeviceConfig,
@@ -18,6 +19,7 @@ from edge.config.model import (
 
 __all__ = [
     "AgentConfig",
+    "ClockConfig",
     "Connection",
     "CopyConfig",
     "DeviceConfig",

@@ -97,6 +97,16 @@ class CopyConfig(PushConfig):
         return value
 
 
+class ClockConfig(_Strict):
+    """Whose word on the time is taken; None: what suits the machine.
+
+    ntp: a time source of the machine alone; server: the server's word too, where there is none;
+    system: the machine's clock as it is.
+    """
+
+    trust: Literal["ntp", "server", "system"] | None = None
+
+
 class Intervals(_Strict):
     """Seconds between two reads of a point, by its pace; each a multiple of the shortest."""
 
@@ -230,6 +240,7 @@ class AgentConfig(_Strict):
     outbox: OutboxConfig
     push: PushConfig
     copies: tuple[CopyConfig, ...] = ()
+    clock: ClockConfig = ClockConfig()
     connections: Annotated[tuple[Connection, ...], Field(min_length=1)]
     devices: Annotated[tuple[DeviceConfig, ...], Field(min_length=1)]
 

@@ -3,7 +3,7 @@
 from edge.outbox.bounds import DAMAGED
 from edge.outbox.delivery import DeliveryLines
 from edge.outbox.outbox import COMMIT_INTERVAL_S, Outbox, Terms
-from edge.outbox.parcel import PRIMARY, Batch, Bounds, ClockMark, Parcel, Refused, gzip_lines
+from edge.outbox.parcel import PRIMARY, Batch, Bounds, Parcel, Refused, gzip_lines
 from edge.outbox.quarantine import Entry, Quarantine
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "PRIMARY",
     "Batch",
     "Bounds",
-    "ClockMark",
     "DeliveryLines",
     "Entry",
     "Outbox",

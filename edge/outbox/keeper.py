@@ -1,7 +1,7 @@
 """What one commit does: rounds in, settled and shed parcels out, all in one transaction."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import structlog
 
 from contract.clock import Clock
 from contract.reading import Reason
+from edge.clock.marks import ClockMark, ToSlot
 from edge.outbox.bounds import Present, Shed, Shedder
 from edge.outbox.broken import Fault
 from edge.outbox.delivery import DeliveryLines
@@ -26,7 +27,7 @@ from edge.outbox.parcel import (
 )
 from edge.outbox.positions import Positions
 from edge.outbox.refuge import AT_ONCE, FOREVER, Refuge
-from edge.outbox.restamp import restamped
+from edge.outbox.restamp import released
 from edge.outbox.spans import Spans
 from edge.outbox.speaking import Speaking
 from edge.outbox.thin import readings_in
@@ -46,7 +47,7 @@ class Keeper:
         delivery: DeliveryLines | None,
         clock: Clock,
     ) -> None:
-        self.store, self._clock, self.speaking = Refuge(path), clock, Speaking(delivery)
+        self.store, self.clock, self.speaking = Refuge(path), clock, Speaking(delivery)
         marks = self.store.marks()
         self.slots = _named(marks, "bus:")
         self.tally = _named(marks, "tally:")
@@ -58,6 +59,7 @@ class Keeper:
         self._disk_shedder = Shedder(bounds, marks, newest)
         self._ram_bounds = replace(bounds, max_bytes=min(ram_max_bytes, bounds.max_bytes))
         self._ram_shedder = Shedder(self._ram_bounds, {}, 0)
+        self._mark: ClockMark | None = None  # of the newest round
         self.refused: list[Refused] = []
         self._is_blind = self.store.ram is not None  # what the file holds is not known
         self.waiting = self.bytes = 0
@@ -92,20 +94,18 @@ class Keeper:
         readings = sum(map(readings_in, lines))
         self._rewrite([parcel], [replace(parcel, body=gzip_lines(lines), readings=readings)])
 
-    def restamp(
-        self, boot_id: str, to_slot: Callable[[int, int], int], doubt: Reason | None
-    ) -> int:
+    def restamp(self, boot_id: str, to_slot: ToSlot, doubt: Reason) -> int:
         """Give a boot's held parcels their true times; give how many.  sqlite3.Error."""
         done = 0
         while held := self.store.held(boot_id, AT_ONCE):
-            self._rewrite(held, [restamped(p, to_slot, doubt) for p in held])
+            self._rewrite(held, [released(p, to_slot, doubt) for p in held])
             done += len(held)
         return done
 
     def write(self, rounds: Sequence[Round], *, last: bool = False) -> None:
         """Commit rounds with all that rides along; sqlite3.Error, and nothing is changed."""
         ledger, change = self.store.current, Change(refused=list(self.refused))
-        now_ms = change.at_ms = self._clock.now_ms()
+        now_ms = change.at_ms = self.clock.now_ms()
         again = ledger.asked_again()
         change.taken_back = [number for number, _ in again]
         for slot_ms in (r.slot_ms for r in rounds if r.mark is None):
@@ -115,10 +115,12 @@ class Keeper:
         said = self.speaking.lines(
             now_ms, shed.lost, self.refused, self.store.lost, self._queued, now=last
         )
-        more = [*(line for _, line in again), *said]
-        if more:
-            spoken = Round(None, now_ms, more, sum(map(readings_in, more)))
-            rounds = [*rounds, spoken]
+        mark = rounds[-1].mark if rounds else self._mark  # what is said has the time of now
+        more = [([line for _, line in again], None), (said, mark)]
+        rounds = [
+            *rounds,
+            *(Round(None, now_ms, ls, sum(map(readings_in, ls)), m) for ls, m in more if ls),
+        ]
         new = packed(rounds, ledger.outbox_id, self.position, self.sequence)
         change.parcels, change.gone = [*shed.replaced.values(), *new], list(gone)
         if not (change.parcels or change.gone or change.refused or change.taken_back):
@@ -132,7 +134,7 @@ class Keeper:
         change.marks[next_of(ledger.outbox_id)] = self.sequence + len(new)
         change.settled = self.positions.rows(gone)
         ledger.apply(change)
-        self.tally = tally
+        self.tally, self._mark = tally, mark
         self._written(new, shed, gone)
         self.speaking.said(now_ms, shed.lost, now=last)
 

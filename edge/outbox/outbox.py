@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import structlog
 
 from contract.clock import Clock, SystemClock
 from contract.reading import Reason
+from edge.clock.marks import ClockMark, ToSlot
 from edge.outbox.broken import Fault
 from edge.outbox.delivery import DeliveryLines
 from edge.outbox.keeper import Keeper
-from edge.outbox.parcel import PRIMARY, Batch, Bounds, ClockMark, Parcel, Refused, Round, Span
+from edge.outbox.parcel import PRIMARY, Batch, Bounds, Parcel, Refused, Round, Span
 
 COMMIT_INTERVAL_S = 1.0
 _TRIES = 3  # of one commit: on the file, on a fresh one, in memory
@@ -59,6 +60,13 @@ class Outbox:
         self._committer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._healing_at_s = self._clock.monotonic_s()
+
+    def use(self, clock: Clock) -> None:
+        """Tell the time by another clock; before anything is put."""
+        self._clock = self._keeper.clock = clock
+        if self.delivery is not None:
+            self.delivery.clock = clock
+        self._healing_at_s = clock.monotonic_s()
 
     def put(
         self,
@@ -126,9 +134,7 @@ class Outbox:
         with self._lock:
             return self._keeper.store.boots()
 
-    def restamp(
-        self, boot_id: str, to_slot: Callable[[int, int], int], doubt: Reason | None = None
-    ) -> int:
+    def restamp(self, boot_id: str, to_slot: ToSlot, doubt: Reason) -> int:
         """Give a boot's held lines their true times and let them go; give how many parcels.
 
         `to_slot(stamped slot, interval)` gives the true slot, all in ms; `doubt` is put beside

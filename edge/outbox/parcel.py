@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from edge.clock.marks import ClockMark
+
 Span = tuple[int, int]  # first and last, both in it
 
 
@@ -17,15 +19,6 @@ class Bounds:
 
     max_bytes: int
     max_age_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClockMark:
-    """Of a round polled before the clock was known: the boot, and the uptime at its slot."""
-
-    boot_id: str
-    uptime_ms: int
-    interval_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,20 @@
-"""Give lines their true time, once the clock is known in which they were polled."""
+"""A held parcel as one that may be sent, once the clock is known in which it was polled."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from contract.line import LAG_FIELD, QUALITY_SUFFIX
 from contract.reading import Reason
+from edge.clock.marks import ToSlot, restamped
 from edge.outbox.parcel import Parcel, gzip_lines
 
 
-def restamped(
-    parcel: Parcel, to_slot: Callable[[int, int], int], doubt: Reason | None = None
-) -> Parcel:
-    """Give a held parcel as one that may be sent.
-
-    `to_slot(stamped slot, interval)` gives the true slot; `doubt` goes beside every good value.
-    """
-    lines = iter(parcel.lines())
+def released(parcel: Parcel, to_slot: ToSlot, doubt: Reason) -> Parcel:
+    """Give a held parcel with its lines at their true slots, every point marked with the doubt."""
+    lines, at = parcel.lines(), 0
     slots, out = [], []
     for count, stamped_ms, _, interval_ms in parcel.rounds:
         slots.append(to_slot(stamped_ms, interval_ms))
-        out += [_at(next(lines), slots[-1], doubt) for _ in range(count)]
+        out += restamped(lines[at : at + count], to_slot, interval_ms, doubt)
+        at += count
     return replace(
         parcel,
         oldest_ms=min(slots),
@@ -28,21 +23,3 @@ def restamped(
         rounds=(),
         body=gzip_lines(out),
     )
-
-
-def _at(line: str, slot_ms: int, doubt: Reason | None) -> str:
-    head, _, _ = line.rpartition(" ")
-    if doubt is not None:
-        series, _, fields = head.rpartition(" ")  # our field names and numbers hold no space
-        head = f"{series} {','.join(_doubted(fields.split(','), doubt))}"
-    return f"{head} {slot_ms}"
-
-
-def _doubted(fields: list[str], doubt: Reason) -> Iterator[str]:
-    names = {f.partition("=")[0] for f in fields}
-    for field in fields:
-        yield field
-        name = field.partition("=")[0]
-        if name.endswith(QUALITY_SUFFIX) or name == LAG_FIELD or name + QUALITY_SUFFIX in names:
-            continue
-        yield f"{name}{QUALITY_SUFFIX}={float(doubt)!r}"

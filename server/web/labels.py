@@ -7,6 +7,7 @@ REASONS = {
     Reason.CLOCK_UNSYNCED: "时钟未校准",
     Reason.CROSS_CHECK: "互校不符",
     Reason.COUNTER_BACKWARD: "止码倒退",
+    Reason.CLOCK_RESTAMPED: "时刻已补定",
     Reason.TIMEOUT: "无应答",
     Reason.REFUSED: "连接不上",
     Reason.PROTOCOL: "应答不符",

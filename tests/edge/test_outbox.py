@@ -11,7 +11,8 @@ from pathlib import Path
 
 from contract.line import decode
 from contract.reading import Reason
-from edge.outbox import Bounds, ClockMark, Outbox, Refused, Terms, gzip_lines
+from edge.clock import ClockMark, ToSlot
+from edge.outbox import Bounds, Outbox, Refused, Terms, gzip_lines
 
 WIDE = Bounds(10**9, 10**12)
 LINE = "electricity,device=E01,site=s power_kw=1.0,lag_s=0.0 {}"
@@ -197,14 +198,16 @@ def test_a_held_parcel_is_given_out_with_its_true_times(tmp_path: Path) -> None:
         uncertain = "water,device=W01,site=s volume_m3=2.0,flow_m3_per_h_q=50.0,lag_s=0.0"
         lines = [LINE.format(slot), f"{uncertain} {slot}"]
         box.put("bus", slot, lines, 3, ClockMark("b1", slot, interval))
-    assert box.restamp("b1", lambda slot, interval: 10**9 + slot + interval, Reason(1)) == 1
+    assert box.restamp("b1", ToSlot(6 * 10**8), Reason.CLOCK_UNSYNCED) == 1
     (one,) = box.take(10**6)
     found = decode("\n".join(one.lines()))
-    assert [r.time_ms - 10**9 for r in found] == [2000] * 3 + [120_000] * 3
+    assert [r.time_ms - 6 * 10**8 for r in found] == [1000] * 3 + [60_000] * 3
     assert [int(r.reason) for r in found] == [1, 1, 50] * 2
-    assert (one.oldest_ms, one.newest_ms, box.held_boots()) == (10**9 + 2000, 10**9 + 120_000, [])
+    assert (one.oldest_ms, one.newest_ms, box.held_boots()) == (
+        6 * 10**8 + 1000, 6 * 10**8 + 60_000, [],
+    )  # fmt: skip
     assert box.waiting() == (1, len(one.body))
-    assert box.restamp("b1", lambda slot, _: slot) == 0
+    assert box.restamp("b1", ToSlot(0), Reason.CLOCK_UNSYNCED) == 0
 
 
 VERSION_1 = """

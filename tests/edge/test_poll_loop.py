@@ -130,7 +130,7 @@ def test_a_clock_far_behind_the_last_slot_does_not_hold_the_start_up(tmp_path: P
     box, driver = box_at(tmp_path / "o.db"), ScriptedDriver()
     box.put("bus", T0_MS + HOUR_MS, [], 0)  # as stamped before the clock was set back
     run(bus_of(driver), box, 25)
-    assert slots(box) == [T0_MS + 10_000, T0_MS + 20_000]
+    assert slots(box) == [T0_MS, T0_MS + 10_000, T0_MS + 20_000]
 
 
 def test_after_a_restart_the_present_slot_is_read_at_once_and_none_twice(tmp_path: Path) -> None:
