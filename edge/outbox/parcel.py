@@ -1,6 +1,7 @@
 """Parcels: what one commit writes and one push sends; a gzip member of lines each."""
 
 import gzip
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -8,6 +9,7 @@ from itertools import groupby
 Span = tuple[int, int]  # first and last, both in it
 
 
+DAMAGED = (OSError, EOFError, zlib.error, ValueError)  # of a body that cannot be unpacked
 PRIMARY = "push"  # the destination that every agent has
 
 
