@@ -24,8 +24,8 @@ def add_outbox(commands: Any) -> None:
     text = "待发队列与隔离行 / what waits to be sent, and the lines a server refused"
     sub = add_command(commands, "outbox", text, "outbox list --config agent.yaml", _outbox)
     add_config(sub)
-    sub.add_argument("action", nargs="?", choices=_ACTIONS, default="status",
-                     help="status 概况 | list 列出 | show 详看 | retry 重发 | discard 丢弃")  # fmt: skip
+    what = "status 概况 | list 列出 | show 详看 | retry 重发 | discard 丢弃"
+    sub.add_argument("action", nargs="?", choices=_ACTIONS, default="status", help=what)
     sub.add_argument("ids", nargs="*", type=int, metavar="ID", help="隔离行编号 / their numbers")
     sub.add_argument("--all", action="store_true", help="全部隔离行 / all of them")
 

@@ -4,21 +4,19 @@ The agent's health goes first, then gauges, then counters but one an hour, each 
 parcel on; whole parcels only when nothing else is left, or when they are too old.
 """
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge.outbox.ledger import Ledger
-from edge.outbox.parcel import Bounds, Parcel
+from edge.outbox.parcel import DAMAGED, Bounds, Parcel
 from edge.outbox.spans import Spans
-from edge.outbox.speaking import Lost, joined
+from edge.outbox.speaking import Lost, joined, told_in
 from edge.outbox.thin import HOUR_MS, Hours, Level, thinned
 
 _LOW_WATER = 0.95
 _BODIES_A_COMMIT = 2_000_000  # bytes that are unpacked; a commit must not last
 _AT_ONCE = 5000  # parcels that grow too old in one commit
 _NEWEST = 2**62
-DAMAGED = (OSError, EOFError, zlib.error, ValueError)  # of a body that cannot be unpacked
 
 
 @dataclass(slots=True)
@@ -35,8 +33,9 @@ class Shed:
 
     def take_out(self, parcel: Parcel, less: Parcel | None, primary: Spans) -> None:
         """Note what is left of a parcel, if anything; `primary` has been settled."""
-        left = less if less is not None and less.readings else None
+        left = less if less is not None and less.lines() else None
         if left is None:
+            self.lost = joined(self.lost, told_in(parcel))  # a word on a loss must not be lost
             self.gone[parcel.position] = parcel
             self.replaced.pop(parcel.position, None)
         else:

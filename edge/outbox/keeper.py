@@ -47,8 +47,9 @@ class Keeper:
         delivery: DeliveryLines | None,
         clock: Clock,
     ) -> None:
-        self.store, self.clock, self.speaking = Refuge(path), clock, Speaking(delivery)
+        self.store, self.clock = Refuge(path), clock
         marks = self.store.marks()
+        self.speaking = Speaking(delivery, marks)
         self.slots = _named(marks, "bus:")
         self.tally = _named(marks, "tally:")
         self.sequence = marks.get(next_of(self.store.current.outbox_id), 1)
@@ -113,7 +114,7 @@ class Keeper:
         self._give_up()
         shed, gone = self._shed()
         said = self.speaking.lines(
-            now_ms, shed.lost, self.refused, self.store.lost, self._queued, now=last
+            now_ms, shed.lost, self.refused, self.store.lost, self._queued, last=last
         )
         mark = rounds[-1].mark if rounds else self._mark  # what is said has the time of now
         more = [([line for _, line in again], None), (said, mark)]
@@ -123,20 +124,21 @@ class Keeper:
         ]
         new = packed(rounds, ledger.outbox_id, self.position, self.sequence)
         change.parcels, change.gone = [*shed.replaced.values(), *new], list(gone)
-        if not (change.parcels or change.gone or change.refused or change.taken_back):
+        rides_alone = last and self.positions.changed  # a cut would only cost a resend
+        if not (new or rides_alone or any((change.parcels, gone, again, change.refused))):
             return
         tally = {**self.tally}
         for name, count in (("dropped", shed.parcels), ("dropped_readings", shed.readings)):
             tally[name] = tally.get(name, 0) + count
         change.marks = {f"bus:{r.bus}": r.slot_ms for r in rounds if r.bus is not None}
         change.marks |= {f"tally:{name}": count for name, count in tally.items()}
-        change.marks |= self._shedder.marks()
+        change.marks |= self._shedder.marks() | self.speaking.marks(now_ms, shed.lost, last=last)
         change.marks[next_of(ledger.outbox_id)] = self.sequence + len(new)
         change.settled = self.positions.rows(gone)
         ledger.apply(change)
         self.tally, self._mark = tally, mark
         self._written(new, shed, gone)
-        self.speaking.said(now_ms, shed.lost, now=last)
+        self.speaking.said(now_ms, shed.lost, last=last)
 
     def newest(self, rounds: Sequence[Round], most: int) -> Sequence[Round]:
         """Give the newest of rounds that could not be written; the others are counted as lost."""

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -236,10 +237,8 @@ class Outbox:
         ):
             return
         self._healing_at_s = now_s
-        try:
+        with suppress(sqlite3.Error, OSError):  # not yet
             self._keeper.heal()
-        except (sqlite3.Error, OSError):
-            log.debug("outbox_still_in_ram", error=self.in_ram)
 
     def _take(self, max_bytes: int, spans: Iterator[Span]) -> Batch:
         try:

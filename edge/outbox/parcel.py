@@ -1,6 +1,7 @@
 """Parcels: what one commit writes and one push sends; a gzip member of lines each."""
 
 import gzip
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -10,6 +11,7 @@ from edge.clock.marks import ClockMark
 Span = tuple[int, int]  # first and last, both in it
 
 
+DAMAGED = (OSError, EOFError, zlib.error, ValueError)  # of a body that cannot be unpacked
 PRIMARY = "push"  # the destination that every agent has
 
 

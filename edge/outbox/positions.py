@@ -17,10 +17,12 @@ class Positions:
     ) -> None:
         self._copies = dict(copies)
         names = (PRIMARY, *copies)
-        self._settled = {n: Spans(settled.get(n, ())) for n in names}
+        there = Spans([(1, newest)] if newest else ())  # positions beyond are given out anew
+        self._settled = {n: Spans(settled.get(n, ())).both(there) for n in names}
         self._offered = dict.fromkeys(names, newest + 1)  # parcels below were there before
         self._owed = dict.fromkeys(copies, 0)  # bytes that wait for a copy alone
-        self.changed = set(settled) - set(names)  # whose rows in the ledger are out of date
+        stale = set(settled) - set(names) if copies else set(settled)
+        self.changed = stale  # whose rows in the ledger are out of date
 
     @property
     def primary(self) -> Spans:

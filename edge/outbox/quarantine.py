@@ -38,7 +38,11 @@ class Quarantine:
             rows = db.execute(
                 "SELECT id, sequence, line, reason, at_ms, again FROM refused ORDER BY id"
             ).fetchall()
-        return [Entry(*row[:5], bool(row[5])) for row in rows if not ids or row[0] in ids]
+        return [
+            Entry(number, sequence, line, reason, at_ms, bool(again))
+            for number, sequence, line, reason, at_ms, again in rows
+            if not ids or number in ids
+        ]
 
     def waiting(self) -> dict[str, int]:
         """Give what the file holds: parcels, their bytes, and counts by name."""

@@ -6,7 +6,15 @@ from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 
-from edge.outbox.broken import Fault, Salvage, fault_of, set_aside
+from edge.outbox.broken import (
+    Fault,
+    Salvage,
+    fault_of,
+    finish_renaming,
+    fresh_name,
+    is_writable,
+    set_aside,
+)
 from edge.outbox.disk import DiskLedger
 from edge.outbox.ledger import Ledger, RamLedger, Size
 from edge.outbox.parcel import Change, Parcel, Refused, Span
@@ -14,7 +22,7 @@ from edge.outbox.spans import Spans
 
 AT_ONCE = 200  # parcels moved in one transaction
 _UNSEEN = 2**40  # positions from here on, while what the file holds is unknown
-_TRIES = 3  # of a file that cannot be opened for input and output errors, before it is set aside
+_TRIES = 3  # of a file that cannot be opened on a disk that is well, before it is set aside
 FOREVER = 2**62
 
 
@@ -35,6 +43,7 @@ class Refuge:
         self.lost: list[tuple[int, int]] = []
         self._tries = 0
         try:
+            finish_renaming(path)
             self.disk = DiskLedger(path)
         except (sqlite3.Error, OSError) as error:
             self.fall(error, 1, Spans())
@@ -112,24 +121,40 @@ class Refuge:
 
         sqlite3.Error or OSError when it cannot be: memory stays.
         """
-        self._close_disk()
-        try:
-            self.disk = disk = DiskLedger(self.path)
-        except (sqlite3.Error, OSError) as error:
-            self._tries += 1
-            if fault_of(error) is not Fault.DAMAGED and self._tries % _TRIES:
-                raise
-            disk = self._start_anew(settled)
+        disk = self.disk or self._reopened(settled)
         marks = dict(disk.marks())
-        if (memory := self.ram) is not None:
-            held = memory.parcels((1, FOREVER), with_held=True)
-            waiting = (p for p in held if p.position not in settled)
-            while some := list(islice(waiting, AT_ONCE)):
-                disk.apply(Change(some))
-            kept = {n: v for n, v in memory.marks().items() if n.startswith(("bus:", "next:"))}
-            disk.apply(Change(marks={**kept}, refused=memory.refused()))
+        try:
+            self._move_into(disk, settled)
+        except (sqlite3.Error, OSError):
+            if not is_writable(self.path):  # as before: at least it can be read
+                raise
+            self._close_disk()
+            raise
         self.ram, self.error, self.ram_from, self._tries = None, None, FOREVER, 0
         return marks
+
+    def _reopened(self, settled: Spans) -> DiskLedger:
+        try:
+            finish_renaming(self.path)
+            self.disk = DiskLedger(self.path)
+        except (sqlite3.Error, OSError) as error:
+            self._tries += 1
+            if fault_of(error) is not Fault.DAMAGED and (
+                self._tries < _TRIES or not is_writable(self.path)
+            ):
+                raise
+            return self._start_anew(settled)
+        return self.disk
+
+    def _move_into(self, disk: DiskLedger, settled: Spans) -> None:
+        if (memory := self.ram) is None:
+            return
+        held = memory.parcels((1, FOREVER), with_held=True)
+        waiting = (p for p in held if p.position not in settled)
+        while some := list(islice(waiting, AT_ONCE)):
+            disk.apply(Change(some))
+        kept = {n: v for n, v in memory.marks().items() if n.startswith(("bus:", "next:"))}
+        disk.apply(Change(marks={**kept}, refused=memory.refused()))
 
     def close(self) -> None:
         """Close the file."""
@@ -142,16 +167,27 @@ class Refuge:
             self.disk = None
 
     def _start_anew(self, settled: Spans) -> DiskLedger:
-        """Set the file aside and begin another with what can still be read."""
+        """Put a fresh file, with what can still be read, in the place of a broken one.
+
+        sqlite3.Error or OSError when it cannot be: the broken file stays where it is.
+        """
         self._close_disk()
+        found = Salvage(self.path)
+        old_id = found.marks.get("outbox_id", 0)
+        fresh_path = fresh_name(self.path)
+        fresh_path.unlink(missing_ok=True)
+        fresh = DiskLedger(fresh_path)
+        try:
+            parcels = (p for p in found.parcels() if p.position not in settled)
+            while some := list(islice(parcels, AT_ONCE)):
+                fresh.apply(Change(some))
+            marks = {n: v for n, v in found.marks.items() if n != "outbox_id"}
+            fresh.apply(Change(marks={**marks}, refused=found.refused()))
+        finally:
+            fresh.close()
         self.set_aside = set_aside(self.path)
-        found = Salvage(self.set_aside)
-        fresh = self.disk = DiskLedger(self.path)
-        parcels = (p for p in found.parcels() if p.position not in settled)
-        while some := list(islice(parcels, AT_ONCE)):
-            fresh.apply(Change(some))
-        old_id = found.marks.pop("outbox_id", 0)
-        fresh.apply(Change(marks={**found.marks}))
+        fresh_path.rename(self.path)
+        self.disk = fresh = DiskLedger(self.path)
         if old_id and not found.is_whole:
             self.lost.append((old_id, found.marks.get(f"next:{old_id}", 0)))
         return fresh

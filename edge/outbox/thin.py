@@ -11,6 +11,7 @@ from edge.outbox.parcel import Parcel, gzip_lines
 HOUR_MS = 3_600_000
 _AGENT = (f"{Medium.AGENT},", f"{Medium.AGENT} ")
 _DELIVERY = f"{Medium.DELIVERY},"
+_QUEUED = " queued_first="
 _LASTING = frozenset(m.name for m in MEASURANDS.values() if m.kind is not Kind.GAUGE)
 Hours = dict[tuple[str, str], int]  # by (series, measurand): the hour of which one was kept last
 
@@ -18,7 +19,7 @@ Hours = dict[tuple[str, str], int]  # by (series, measurand): the hour of which 
 class Level(IntEnum):
     """How much has been taken out of a parcel."""
 
-    AGENT = 1  # the agent's own health
+    AGENT = 1  # the agent's own health, and what waited at a time
     GAUGES = 2  # what is not a counter or a state
     HOURLY = 3  # counters and states but the first of an hour
 
@@ -34,13 +35,15 @@ def thinned(parcel: Parcel, level: Level, hours: Hours) -> Parcel | None:
 
 
 def readings_in(line: str) -> int:
-    """Give how many readings a line of ours holds."""
+    """Give how many readings a line of ours holds; what the outbox says of itself is none."""
+    if line.startswith(_DELIVERY):
+        return 0
     return len({name.removesuffix(QUALITY_SUFFIX) for name in _names(line)} - {LAG_FIELD})
 
 
 def _left(line: str, level: Level, hours: Hours) -> str:
     if line.startswith(_DELIVERY):
-        return line
+        return "" if _QUEUED in line else line  # what waited then is of no use later
     if line.startswith(_AGENT):
         return ""
     if level is Level.AGENT:
