@@ -15,10 +15,13 @@ import structlog
 from contract.clock import Clock, SystemClock, slot_of
 from contract.errors import ConfigError, DeliveryError
 from contract.line import encode
+from edge.apply import ConfigBook, watch
 from edge.budget import plan_of, refusals
 from edge.config import AgentConfig, Connection, DeviceConfig, load_config
 from edge.decode import Source
+from edge.doctor import log_findings
 from edge.drivers.open import open_driver
+from edge.fleet import run_fleet
 from edge.health import (
     Progress,
     Utilisation,
@@ -27,6 +30,7 @@ from edge.health import (
     outbox_values,
     tell_systemd,
 )
+from edge.life import Life
 from edge.outbox import Bounds, Outbox
 from edge.poller import Bus, HoleBook, Unit, run_bus, stagger_ms, tick_ms
 from edge.profile import Pace, find_profile, known_refs
@@ -41,12 +45,12 @@ _DAY_MS = 86_400_000
 log = structlog.get_logger()
 
 
-def read_config(path: Path) -> AgentConfig:
+def read_config(path: Path, folder: Path | None = None) -> AgentConfig:
     """Read agent.yaml against the shipped profiles and what its buses can carry.
 
-    ConfigError with every problem.
+    Relative paths are seen from `folder`, or from the file's own.  ConfigError: every problem.
     """
-    config = load_config(path, known_refs())
+    config = load_config(path, known_refs(), folder)
     if problems := refusals(config, str(path)):
         raise ConfigError(problems)
     return config
@@ -120,13 +124,17 @@ class Agent:
     clock: Clock
     progress: Progress
     started_s: float
+    life: Life
     pushing: PushState = field(default_factory=PushState)
     utilisation: dict[str, float] = field(default_factory=dict)  # of the last health interval
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    is_again: bool = False  # it stops in order to start again, with another configuration
 
     @classmethod
-    def build(cls, config: AgentConfig, clock: Clock | None = None) -> "Agent":
-        """Wire an agent up; opens the outbox, but no link."""
+    def build(
+        cls, config: AgentConfig, clock: Clock | None = None, configs: ConfigBook | None = None
+    ) -> "Agent":
+        """Wire an agent up; opens the outbox, but no link.  `configs` is of its agent.yaml."""
         clock = clock or SystemClock()
         bounds = Bounds(config.outbox.max_bytes, int(config.outbox.max_age_days * _DAY_MS))
         outbox = Outbox(config.outbox.path, bounds)
@@ -139,13 +147,16 @@ class Agent:
             log.warning("holes_unreadable", file=str(book.path), error=book.broken)
         progress = Progress(_patience_s(config, buses), clock)
         pusher = Pusher(config, token, outbox, clock)
-        return cls(config, outbox, pusher, buses, clock, progress, clock.monotonic_s())
+        started_s = clock.monotonic_s()
+        life = Life.of(config, token, started_s, configs, read_config)
+        return cls(config, outbox, pusher, buses, clock, progress, started_s, life)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; what waits stays in the outbox."""
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         tasks = [
             asyncio.create_task(self._kept_alive(b.name, partial(self._poll, b)))
             for b in self.buses
@@ -154,7 +165,12 @@ class Agent:
             asyncio.create_task(self._kept_alive("push", self._push)),
             asyncio.create_task(self._kept_alive("health", self._health)),
             asyncio.create_task(self._kept_alive("watchdog", self._watchdog)),
+            asyncio.create_task(self._on_trial()),
+            asyncio.create_task(asyncio.to_thread(self._check)),
         ]
+        if self.life.fleet is not None:
+            asks = partial(run_fleet, self.life.fleet, self._start_again)
+            tasks.append(asyncio.create_task(self._kept_alive("fleet", asks)))
         status = StatusServer(socket_path(self.config.outbox.path), self.status)
         try:
             await status.open()
@@ -163,13 +179,38 @@ class Agent:
         log.info("agent_started", agent=self.config.agent, buses=len(self.buses))
         tell_systemd("READY=1")
         await self.stopping.wait()
-        tell_systemd("STOPPING=1")
+        tell_systemd("RELOADING=1\nWATCHDOG=1" if self.is_again else "STOPPING=1")
         await status.close()
         await all_cancelled(tasks)
         for bus in self.buses:
             await bus.driver.close()
         self.outbox.close()
         log.info("agent_stopped", agent=self.config.agent)
+
+    def _start_again(self) -> None:
+        self.is_again = True
+        self.stopping.set()
+
+    def _reload(self) -> None:
+        """Start again with what agent.yaml says now, unless it is wrong."""
+        try:
+            if self.life.book is not None:
+                read_config(self.life.book.path)
+        except ConfigError as error:
+            log.error("config_refused", why=str(error.problems[0]))
+        else:
+            self._start_again()
+
+    async def _on_trial(self) -> None:
+        book = self.life.book
+        try:
+            if book is not None and await watch(book, self.buses, self.clock):
+                self._start_again()
+        except OSError as error:
+            log.error("config_trial_failed", error=str(error))
+
+    def _check(self) -> None:
+        log_findings(self.config, self.clock.now_ms())
 
     async def _kept_alive(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Supervise a loop: whatever ends it is logged once, and it is started again."""
@@ -233,6 +274,7 @@ class Agent:
             "poll_errors_total": sum(b.tally.errors for b in self.buses),
             "push_failures_total": self.pusher.failures_total,
             "uptime_s": self.clock.monotonic_s() - self.started_s,
+            **self.life.values(),
         }
 
     def _percent(self, bus: Bus, now_s: float) -> float:
@@ -256,12 +298,14 @@ class Agent:
                 "error": pushing.error,
             },
             "stalled": self.progress.stalled(),
+            **self.life.status(now_s),
             "buses": [bus_status(b, self._percent(b, now_s), now_s) for b in self.buses],
         }
 
     async def _watchdog(self) -> None:
-        """Feed systemd's watchdog only while every bus and the push loop move."""
+        """Feed systemd's watchdog only while every bus, the outbox and the push loop move."""
         while True:
+            self.life.note(self.clock.monotonic_s())
             stalled = self.progress.stalled()
             if stalled:
                 log.error("loops_stalled", loops=",".join(stalled))

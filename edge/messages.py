@@ -1,5 +1,7 @@
 """Every text the agent shows a person: Chinese first, English beside it."""
 
+from edge.messages_life import LIFE
+
 MESSAGES = {
     "config_bad": "配置有误，未启动。/ The configuration is wrong; nothing was started.",
     "problem": (
@@ -297,6 +299,8 @@ MESSAGES = {
     "reason_bad_status": "数据源称坏",
     "reason_suspended": "停读中",
     "reason_ratio_unknown": "变比未知",
+    # unattended
+    **LIFE,
 }
 
 

@@ -1,10 +1,12 @@
 """Config: agent.yaml → AgentConfig.  What this agent reads and where it sends it."""
 
 from edge.config.file import load_config
+from edge.config.keys import ed25519_key
 from edge.config.model import (
     AgentConfig,
     Connection,
     DeviceConfig,
+    FleetConfig,
     Intervals,
     ModbusRtu,
     ModbusRtuTcp,
@@ -19,6 +21,7 @@ __all__ = [
     "AgentConfig",
     "Connection",
     "DeviceConfig",
+    "FleetConfig",
     "Intervals",
     "ModbusRtu",
     "ModbusRtuTcp",
@@ -27,5 +30,6 @@ __all__ = [
     "OutboxConfig",
     "PushConfig",
     "Rs485",
+    "ed25519_key",
     "load_config",
 ]

@@ -59,6 +59,13 @@ class PushConfig(_Strict):
     batch_bytes: Annotated[int, Field(ge=1000, le=20_000_000)] = 400_000
 
 
+class FleetConfig(_Strict):
+    """How a new configuration comes from the server: only signed, only when asked for."""
+
+    public_key_file: Path
+    interval_s: Annotated[float, Field(ge=10, le=86_400)] = 450  # a third more or less, by chance
+
+
 class Intervals(_Strict):
     """Seconds between two reads of a point, by its pace; each a multiple of the shortest."""
 
@@ -191,6 +198,7 @@ class AgentConfig(_Strict):
     intervals: Intervals | None = None  # instead of interval_s
     outbox: OutboxConfig
     push: PushConfig
+    fleet: FleetConfig | None = None
     connections: Annotated[tuple[Connection, ...], Field(min_length=1)]
     devices: Annotated[tuple[DeviceConfig, ...], Field(min_length=1)]
 
