@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -81,6 +82,7 @@ class Life:
         }
 
 
+@cache
 def software_version() -> str | None:
     """Give the installed version, such as 1.2.3; None when it is not installed."""
     try:

@@ -109,4 +109,11 @@ LIFE = {
     "status_state_refused": "已拒绝",
     "status_errors": "最近的告警 / newest warnings",
     "status_error_columns": "多久前 ago|级别 level|事件 event|详情 details",
+    "trial_every_bus": "每条总线都有设备应答 / devices answer on every bus",
+    "trial_some": "有设备应答，但总线 {buses} 上没有 / devices answer, but none on {buses}",
+    "trial_none": "{s:g} 秒内没有设备应答 / no device answered within {s:g} s",
+    "trial_by_hand": "人工确认 / confirmed by hand",
+    "trial_cut_off": "切换前中断 / cut off before it was in force",
+    "trial_starts": "启动 {count} 次没有结果 / started {count} times without an outcome",
+    "trial_cannot_start": "不能启动 / cannot start: {why}",
 }

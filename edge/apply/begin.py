@@ -6,6 +6,7 @@ from contract.errors import ConfigError
 from edge.apply.book import ConfigBook, Trial
 from edge.apply.stage import Validate
 from edge.config import AgentConfig
+from edge.messages import say
 
 STARTS_AT_MOST = 3  # a trial goes on after a power cut, but not for ever
 log = structlog.get_logger()
@@ -19,17 +20,17 @@ def begin(book: ConfigBook, validate: Validate) -> AgentConfig:
     """
     trial = book.trial()
     if trial is not None and trial.hash != book.hash():
-        _end(book, trial, "cut off before it was in force")
+        _end(book, trial, say("trial_cut_off"))
         trial = None
     if trial is not None and trial.starts >= STARTS_AT_MOST:
-        _end(book, trial, f"started {trial.starts} times without an outcome")
+        _end(book, trial, say("trial_starts", count=trial.starts))
         trial = None
     try:
         config = validate(book.path, book.path.parent)
     except ConfigError as error:
         if trial is None:
             raise
-        _end(book, trial, f"cannot start: {error.problems[0]}")
+        _end(book, trial, say("trial_cannot_start", why=error.problems[0]))
         return validate(book.last_good, book.path.parent)  # in force again, or read-only
     if trial is not None:
         try:

@@ -7,6 +7,7 @@ import structlog
 
 from contract.clock import Clock
 from edge.apply.book import ConfigBook, Trial
+from edge.messages import say
 from edge.poller import Bus
 
 _LOOK_S = 1.0
@@ -25,14 +26,14 @@ async def watch(book: ConfigBook, buses: Sequence[Bus], clock: Clock) -> bool:
     while (trial := book.trial()) is not None:  # gone: somebody has confirmed it
         silent = [b.name for b in buses if not _answers(b, clock.monotonic_s())]
         if not silent:
-            _confirm(book, trial, "devices answer on every bus")
+            _confirm(book, trial, say("trial_every_bus"))
         elif clock.monotonic_s() - began_s >= trial.within_s:
             if len(silent) == len(buses):
-                why = f"no device answered within {trial.within_s:g} s"
+                why = say("trial_none", s=trial.within_s)
                 book.roll_back(trial, why)
-                log.error("config_rolled_back", hash=trial.hash, back_to=book.hash(), why=why)
+                log.error("config_rolled_back", hash=trial.hash, in_force=book.hash(), why=why)
                 return True
-            _confirm(book, trial, f"devices answer, but none on {', '.join(silent)}")
+            _confirm(book, trial, say("trial_some", buses=", ".join(silent)))
         else:
             await asyncio.sleep(_LOOK_S)
     return False

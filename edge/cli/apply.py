@@ -12,6 +12,7 @@ from edge.agent import read_config
 from edge.apply import LEAST_TRIAL_S, ConfigBook, State, Trial, stage
 from edge.cli.shared import add_command, add_config, tell
 from edge.config import AgentConfig
+from edge.messages import say
 from edge.status import ask, socket_path
 
 EXIT_NO = 1
@@ -74,8 +75,8 @@ def _confirm(book: ConfigBook) -> int:
     if trial is None or trial.hash != book.hash():
         tell("apply_no_trial")
         return EXIT_NO
-    book.confirm(trial, "by hand")
-    tell("apply_confirmed", hash=trial.hash, detail="人工确认 by hand")
+    book.confirm(trial, say("trial_by_hand"))
+    tell("apply_confirmed", hash=trial.hash, detail=say("trial_by_hand"))
     return 0
 
 
