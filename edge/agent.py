@@ -15,13 +15,12 @@ import structlog
 from contract.clock import Clock, SystemClock, slot_of
 from contract.errors import ConfigError, DeliveryError
 from contract.line import encode
-from edge.apply import ConfigBook, watch
+from edge.apply import ConfigBook
 from edge.budget import plan_of, refusals
 from edge.config import AgentConfig, Connection, DeviceConfig, load_config
 from edge.decode import Source
 from edge.doctor import log_findings
 from edge.drivers.open import open_driver
-from edge.fleet import run_fleet
 from edge.health import (
     Progress,
     Utilisation,
@@ -156,7 +155,7 @@ class Agent:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self.life.reload.set)
         tasks = [
             asyncio.create_task(self._kept_alive(b.name, partial(self._poll, b)))
             for b in self.buses
@@ -165,12 +164,12 @@ class Agent:
             asyncio.create_task(self._kept_alive("push", self._push)),
             asyncio.create_task(self._kept_alive("health", self._health)),
             asyncio.create_task(self._kept_alive("watchdog", self._watchdog)),
-            asyncio.create_task(self._on_trial()),
             asyncio.create_task(asyncio.to_thread(self._check)),
         ]
-        if self.life.fleet is not None:
-            asks = partial(run_fleet, self.life.fleet, self._start_again)
-            tasks.append(asyncio.create_task(self._kept_alive("fleet", asks)))
+        tasks += [
+            asyncio.create_task(self._kept_alive(name, life))
+            for name, life in self.life.loops(self.buses, self.clock, self._start_again).items()
+        ]
         status = StatusServer(socket_path(self.config.outbox.path), self.status)
         try:
             await status.open()
@@ -190,24 +189,6 @@ class Agent:
     def _start_again(self) -> None:
         self.is_again = True
         self.stopping.set()
-
-    def _reload(self) -> None:
-        """Start again with what agent.yaml says now, unless it is wrong."""
-        try:
-            if self.life.book is not None:
-                read_config(self.life.book.path)
-        except ConfigError as error:
-            log.error("config_refused", why=str(error.problems[0]))
-        else:
-            self._start_again()
-
-    async def _on_trial(self) -> None:
-        book = self.life.book
-        try:
-            if book is not None and await watch(book, self.buses, self.clock):
-                self._start_again()
-        except OSError as error:
-            log.error("config_trial_failed", error=str(error))
 
     def _check(self) -> None:
         log_findings(self.config, self.clock.now_ms())

@@ -137,11 +137,11 @@ def _machine(values: dict[str, float]) -> Iterator[Finding]:
 
 
 def _server(url: str) -> Finding:
-    parts = urlsplit(url)
-    port = parts.port or _DEFAULT_PORTS[parts.scheme]
     try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
         socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_S).close()
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: no port number, no host name
+        why = getattr(error, "strerror", None) or str(error)
         return Finding("server", Verdict.WARN, {"url": url, "error": why})
     return Finding("server", Verdict.OK, {"url": url})

@@ -1,17 +1,26 @@
 """Life: what an agent needs where nobody looks after it: host, card, configuration, log."""
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from edge.apply import ConfigBook, Validate
+import structlog
+
+from contract.clock import Clock
+from contract.errors import ConfigError
+from edge.apply import ConfigBook, Validate, watch
 from edge.config import AgentConfig
-from edge.fleet import Fleet
+from edge.fleet import Fleet, run_fleet
 from edge.host import Flash, host_values, is_time_synchronised
 from edge.log import LIMITER, Limiter
+from edge.poller import Bus
 
+_LOOK_S = 10.0
+log = structlog.get_logger()
 _DISTRIBUTION = "compound-energy"
 
 
@@ -23,7 +32,9 @@ class Life:
     flash: Flash
     book: ConfigBook | None = None
     fleet: Fleet | None = None
+    read: Validate | None = None
     limiter: Limiter = field(default=LIMITER)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)  # somebody asks to read it anew
 
     @classmethod
     def of(
@@ -32,7 +43,45 @@ class Life:
         """Give the life of an agent that begins now."""
         asks = config.fleet is not None and book is not None
         fleet = Fleet(config, token, book, read) if asks and book is not None else None
-        return cls(config, Flash(config.outbox.path, now_s), book, fleet)
+        return cls(config, Flash(config.outbox.path, now_s), book, fleet, read)
+
+    def loops(
+        self, buses: Sequence[Bus], clock: Clock, again: Callable[[], None]
+    ) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Give the loops that change the configuration; `again` starts the agent anew with it."""
+        loops: dict[str, Callable[[], Awaitable[None]]] = {}
+        if self.book is not None and self.read is not None:
+            loops["reload"] = partial(self._reloads, self.book, self.read, again)
+            loops["trial"] = partial(self._trials, self.book, buses, clock, again)
+        if self.fleet is not None:
+            loops["fleet"] = partial(run_fleet, self.fleet, again)
+        return loops
+
+    async def _reloads(self, book: ConfigBook, read: Validate, again: Callable[[], None]) -> None:
+        """Start again with what agent.yaml says now when asked, unless it is wrong."""
+        while True:
+            await self.reload.wait()
+            self.reload.clear()
+            try:
+                await asyncio.to_thread(read, book.path, book.path.parent)
+            except ConfigError as error:
+                log.error("config_refused", why=str(error.problems[0]))
+            else:
+                again()
+
+    @staticmethod
+    async def _trials(
+        book: ConfigBook, buses: Sequence[Bus], clock: Clock, again: Callable[[], None]
+    ) -> None:
+        """Judge the configuration that runs, if it is on trial; look for one that is put on trial.
+
+        Whoever puts one there also sends a signal, which may be lost or not allowed.
+        """
+        while True:
+            is_ours = book.hash() == book.loaded
+            if book.trial() is not None and (not is_ours or await watch(book, buses, clock)):
+                again()
+            await asyncio.sleep(_LOOK_S)
 
     def note(self, now_s: float) -> None:
         """Do what is due now and then: count what was written, tell what the log held back."""

@@ -16,8 +16,8 @@ LIFE = {
         "采集代理没有运行：下次启动时试用。 / no agent runs: it is tried at the next start"
     ),
     "apply_not_told": (
-        "无权通知采集代理（pid {pid}）：sudo systemctl reload compound-edge"
-        " / not allowed to tell the agent"
+        "无权通知采集代理（pid {pid}），它会在十几秒内自己发现。"
+        " / not allowed to tell the agent; it looks by itself within seconds"
     ),
     "apply_waits": (
         "最多等 {s} 秒，每条总线要有设备应答；断开本终端也会继续。"

@@ -25,12 +25,14 @@ def begin(book: ConfigBook, validate: Validate) -> AgentConfig:
     if trial is not None and trial.starts >= STARTS_AT_MOST:
         _end(book, trial, say("trial_starts", count=trial.starts))
         trial = None
+    book.loaded = book.hash()
     try:
         config = validate(book.path, book.path.parent)
     except ConfigError as error:
         if trial is None:
             raise
         _end(book, trial, say("trial_cannot_start", why=error.problems[0]))
+        book.loaded = book.hash()
         return validate(book.last_good, book.path.parent)  # in force again, or read-only
     if trial is not None:
         try:

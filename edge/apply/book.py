@@ -69,6 +69,7 @@ class ConfigBook:
         self.last_good = self.folder / "last-good.yaml"
         self._trial, self._outcome = self.folder / "trial.json", self.folder / "outcome.json"
         self._good = self.folder / "last-good.json"
+        self.loaded: str | None = None  # the fingerprint of what the agent runs
         self._clock = clock or SystemClock()
 
     def hash(self) -> str | None:

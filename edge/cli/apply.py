@@ -52,7 +52,6 @@ def _apply(args: argparse.Namespace) -> int:
         os.kill(pid, signal.SIGHUP)
     except OSError:
         tell("apply_not_told", pid=pid)
-        return EXIT_NO
     tell("apply_waits", s=f"{trial.within_s:g}")
     return 0 if args.no_wait else _outcome(book, trial)
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -37,6 +38,7 @@ def add_run(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the agent listens: it looks by itself
     book = ConfigBook(args.config)
     try:
         config = begin(book, read_config)

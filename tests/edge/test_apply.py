@@ -308,6 +308,21 @@ def reads_again(config: Path, pid: int) -> bool:
     return bool(status["pid"] == pid and first["last_good_age_s"] is not None)
 
 
+def test_a_running_agent_sees_a_trial_that_nobody_told_it_of(tmp_path: Path) -> None:
+    meters = Meters(rtu=False)
+    meters.silent = {2}
+    with served(meters) as port:
+        config = config_at(tmp_path, port)
+        with running(config) as agent:
+            told(config, "open")
+            trial = stage(ConfigBook(config), changed(config, interval_s=2), read_config, "test", 5)
+            wait_for(lambda: ConfigBook(config).trial() is None)
+            wait_for(lambda: reads_again(config, agent.pid))
+    assert ConfigBook(config).hash() == trial.hash
+    assert (outcome := ConfigBook(config).outcome()) is not None
+    assert outcome.state is State.CONFIRMED
+
+
 def test_an_agent_killed_on_trial_goes_back_by_itself_at_its_next_start(tmp_path: Path) -> None:
     meters = Meters(rtu=False)
     with served(meters) as port:
