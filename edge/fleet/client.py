@@ -14,7 +14,6 @@ from edge.apply.durable import write_durably
 from edge.config import AgentConfig, ed25519_key
 from edge.fleet.document import Document, document_of
 
-_ENVELOPE_BYTES = 2 * MAX_BYTES  # JSON may write a character as six
 _NONE, _SAME, _TAKEN, _FOUND = 404, 304, 204, 200
 log = structlog.get_logger()
 
@@ -75,7 +74,7 @@ class Fleet:
         try:
             answer = self._pool.request("GET", self._url, headers=headers, preload_content=False)
             try:
-                body = answer.read(_ENVELOPE_BYTES + 1)
+                body = answer.read(MAX_BYTES + 1)
             finally:
                 answer.close()
         except urllib3.exceptions.HTTPError as error:
@@ -178,6 +177,6 @@ def _claimed_serial(body: bytes) -> int | None:
     """Give the serial that an answer claims, true or not, so that the server knows which it was."""
     try:
         serial = json.loads(body)["serial"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return serial if type(serial) is int else None

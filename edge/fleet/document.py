@@ -38,11 +38,14 @@ def document_of(body: bytes, url: str, agent: str, key: bytes) -> Document:
         raise _wrong(url, "agent", agent, document.agent)
     try:
         signature = base64.b64decode(document.signature, validate=True)
+        content = document.signed_content()
+    except UnicodeEncodeError as error:
+        raise _wrong(url, "config", "text that UTF-8 can hold", "a lone surrogate") from error
     except ValueError as error:
         raise _wrong(url, "signature", "base64", document.signature[:80]) from error
     from edge.fleet.signature import is_signed
 
-    if not is_signed(key, signature, document.signed_content()):
+    if not is_signed(key, signature, content):
         raise _wrong(url, "signature", "one that fits the document and the key", "another")
     return document
 
@@ -50,7 +53,7 @@ def document_of(body: bytes, url: str, agent: str, key: bytes) -> Document:
 def _fields(body: bytes, url: str) -> dict[str, Any]:
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong(url, "(body)", "JSON", body[:80].decode("utf-8", "replace")) from error
     if not isinstance(content, dict):
         raise _wrong(url, "(body)", "a JSON object", type(content).__name__)

@@ -98,6 +98,8 @@ UNSIGNED: dict[str, Callable[[Site], Any]] = {
     "signature no base64": lambda s: s.signer.document(s.text(), 9) | {"signature": "%"},
     "signature too short": lambda s: s.signer.document(s.text(), 9) | {"signature": "AAAA"},
     "no JSON": lambda s: b"<html>",
+    "too deep": lambda s: b"[" * 900_000,
+    "no text": lambda s: s.signer.document(s.text(), 9) | {"config": "\ud800"},
     "no object": lambda s: b"[1]",
     "serial is text": lambda s: s.signer.document(s.text(), 9) | {"serial": "9"},
     "serial is true": lambda s: s.signer.document(s.text(), 1) | {"serial": True},
