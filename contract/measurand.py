@@ -102,19 +102,27 @@ def _others() -> list[Measurand]:
     ]
 
 
+_BIG = 1.0e15
+
+
 def _agent() -> list[Measurand]:
-    g, c, s = Kind.GAUGE, Kind.COUNTER, Kind.STATE
-    a, d = Medium.AGENT, Medium.DELIVERY
-    big = 1.0e15
+    g, c, s, a, big = Kind.GAUGE, Kind.COUNTER, Kind.STATE, Medium.AGENT, _BIG
     return [
-        Measurand("outbox_rounds", "待发轮次", "1", g, a, 0, big),
+        Measurand("outbox_rounds", "待发批数", "1", g, a, 0, big),
         Measurand("outbox_bytes", "待发字节", "B", g, a, 0, big),
-        Measurand("outbox_dropped", "丢弃轮次", "1", c, a, 0, big),
+        Measurand("outbox_dropped", "丢弃批数", "1", c, a, 0, big),
         Measurand("outbox_quarantined", "隔离行数", "1", c, a, 0, big),
         Measurand("polls_total", "读取次数", "1", c, a, 0, big),
         Measurand("poll_errors_total", "读取失败次数", "1", c, a, 0, big),
         Measurand("push_failures_total", "上送失败次数", "1", c, a, 0, big),
         Measurand("uptime_s", "运行时长", "s", g, a, 0, big),
+        Measurand("outbox_dropped_readings", "丢弃读数条数", "1", c, a, 0, big),
+        Measurand("outbox_in_ram", "仅存于内存", "1", s, a, 0, 1),
+        Measurand("outbox_set_aside", "损坏存储文件数", "1", c, a, 0, big),
+        # the clock
+        Measurand("clock_known", "时钟已校准", "1", s, a, 0, 1),
+        Measurand("clock_offset_s", "服务器时间减本机时间", "s", g, a, -big, big),
+        Measurand("clock_steps_total", "时钟跳变次数", "1", c, a, 0, big),
         # of a bus, as the device `<agent>.<bus>`
         Measurand("bus_utilisation_percent", "总线占用率", "%", g, a, 0, 100),
         Measurand("bus_lost_s", "总线等待无应答耗时", "s", c, a, 0, big),
@@ -127,46 +135,52 @@ def _agent() -> list[Measurand]:
         Measurand("bus_reads_shed_total", "因超时让路的读取次数", "1", c, a, 0, big),
         Measurand("slots_missed_total", "错过时刻数", "1", c, a, 0, big),
         # of a device, under its own name
-        Measurand("device_breaker_state", "设备熔断状态", "1", Kind.STATE, a, 0, 2),
+        Measurand("device_breaker_state", "设备熔断状态", "1", s, a, 0, 2),
         Measurand("device_last_good_age_s", "距上次正常读数", "s", g, a, 0, big),
         Measurand("device_lost_s", "等待设备无应答耗时", "s", c, a, 0, big),
-        # clock
-        Measurand("clock_known", "时钟已校准", "1", Kind.STATE, a, 0, 1),
-        Measurand("clock_offset_s", "服务器时间减本机时间", "s", g, a, -big, big),
-        Measurand("clock_steps_total", "时钟跳变次数", "1", c, a, 0, big),
+    ]
+
+
+def _host() -> list[Measurand]:
+    """Give what the host and the agent's configuration are like, where the host offers it."""
+    g, c, s, a, big = Kind.GAUGE, Kind.COUNTER, Kind.STATE, Medium.AGENT, _BIG
+    return [
+        Measurand("host_throttled_state", "处理器降频", "1", s, a, 0, 2),
+        Measurand("disk_free_bytes", "存储剩余字节", "B", g, a, 0, big),
+        Measurand("memory_rss_bytes", "代理占用内存", "B", g, a, 0, big),
+        Measurand("flash_device_written_bytes_total", "存储写入字节", "B", c, a, 0, big),
+        Measurand("cpu_temperature_c", "处理器温度", "°C", g, a, -40, 150),
+        Measurand("host_undervoltage_state", "供电电压不足", "1", s, a, 0, 2),
+        Measurand("boot_uptime_s", "主机运行时长", "s", g, a, 0, big),
+        Measurand("flash_written_bytes_total", "代理写盘字节", "B", c, a, 0, big),
+        Measurand("agent_version", "代理版本", "1", s, a, 0, big),
+        Measurand("config_hash", "配置指纹", "1", s, a, 0, 2.0**48),
+        Measurand("config_serial", "配置序号", "1", s, a, 0, big),
+    ]
+
+
+def _delivery() -> list[Measurand]:
+    """Give an agent's word on deliveries: (agent, outbox_id, sequence) names a parcel for ever."""
+    g, d, big = Kind.GAUGE, Medium.DELIVERY, _BIG
+    return [
+        Measurand("outbox_id", "存储编号", "1", g, d, 0, big),
         Measurand("sequence_first", "首序号", "1", g, d, 0, big),
         Measurand("sequence_last", "末序号", "1", g, d, 0, big),
+        Measurand("sequence_next", "下一序号", "1", g, d, 0, big),
         Measurand("oldest_ms", "最早读数时刻", "ms", g, d, 0, big),
         Measurand("newest_ms", "最晚读数时刻", "ms", g, d, 0, big),
         Measurand("readings_sent", "读数条数", "1", g, d, 0, big),
-        # fleet: what the server proves deliveries and shows agents by
-        # outbox: (agent, outbox_id, sequence) names a parcel for ever
-        Measurand("outbox_id", "存储编号", "1", g, d, 0, big),
-        Measurand("sequence_next", "下一序号", "1", g, d, 0, big),
         Measurand("dropped_first", "丢弃首序号", "1", g, d, 0, big),
         Measurand("dropped_last", "丢弃末序号", "1", g, d, 0, big),
         Measurand("dropped_readings", "丢弃读数条数", "1", g, d, 0, big),
-        Measurand("clock_known", "时钟已校准", "1", s, a, 0, 1),
-        Measurand("clock_offset_s", "时钟偏差", "s", g, a, -big, big),
-        Measurand("clock_steps_total", "时钟跳变次数", "1", c, a, 0, big),
-        Measurand("cpu_temperature_c", "处理器温度", "°C", g, a, -40, 150),
-        Measurand("host_undervoltage_state", "供电电压不足", "1", Kind.STATE, a, 0, 2),
-        Measurand("boot_uptime_s", "主机运行时长", "s", g, a, 0, big),
-        Measurand("flash_written_bytes_total", "代理写盘字节", "B", c, a, 0, big),
-        Measurand("agent_version", "代理版本", "1", Kind.STATE, a, 0, big),
-        Measurand("config_hash", "配置指纹", "1", Kind.STATE, a, 0, 2.0**48),
-        Measurand("config_serial", "配置序号", "1", Kind.STATE, a, 0, big),
         Measurand("quarantined_sequence", "隔离行所在序号", "1", g, d, 0, big),
         Measurand("quarantined_lines", "隔离行数", "1", g, d, 0, big),
         Measurand("queued_first", "待发首序号", "1", g, d, 0, big),
         Measurand("queued_last", "待发末序号", "1", g, d, 0, big),
         Measurand("queued_parcels", "待发批数", "1", g, d, 0, big),
-        Measurand("outbox_dropped_readings", "丢弃读数条数", "1", c, a, 0, big),
-        Measurand("outbox_in_ram", "仅存于内存", "1", Kind.STATE, a, 0, 1),
-        Measurand("outbox_set_aside", "损坏存储文件数", "1", c, a, 0, big),
     ]
 
 
 MEASURANDS: Mapping[str, Measurand] = MappingProxyType(
-    {m.name: m for m in (*_electricity(), *_others(), *_agent())}
+    {m.name: m for m in (*_electricity(), *_others(), *_agent(), *_host(), *_delivery())}
 )

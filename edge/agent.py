@@ -16,10 +16,12 @@ import structlog
 from contract.clock import SystemClock, slot_of
 from contract.errors import ConfigError, DeliveryError
 from contract.line import encode
+from edge.apply import ConfigBook
 from edge.budget import plan_of, refusals
 from edge.clock import AgentClock, server_asker, watch_clock
 from edge.config import AgentConfig, Connection, DeviceConfig, load_config
 from edge.decode import Source
+from edge.doctor import log_findings
 from edge.drivers.open import open_driver
 from edge.health import (
     Progress,
@@ -29,6 +31,7 @@ from edge.health import (
     outbox_values,
     tell_systemd,
 )
+from edge.life import Life
 from edge.outbox import PRIMARY, Bounds, DeliveryLines, Outbox, Terms
 from edge.poller import Bus, HoleBook, Unit, run_bus, stagger_ms, tick_ms
 from edge.profile import Pace, find_profile, known_refs
@@ -43,12 +46,12 @@ _DAY_MS = 86_400_000
 log = structlog.get_logger()
 
 
-def read_config(path: Path) -> AgentConfig:
+def read_config(path: Path, folder: Path | None = None) -> AgentConfig:
     """Read agent.yaml against the shipped profiles and what its buses can carry.
 
-    ConfigError with every problem.
+    Relative paths are seen from `folder`, or from the file's own.  ConfigError: every problem.
     """
-    config = load_config(path, known_refs())
+    config = load_config(path, known_refs(), folder)
     if problems := refusals(config, str(path)):
         raise ConfigError(problems)
     return config
@@ -135,13 +138,20 @@ class Agent:
     clock: AgentClock
     progress: Progress
     started_s: float
+    life: Life
     pushing: dict[str, PushState] = field(default_factory=lambda: defaultdict(PushState))
     utilisation: dict[str, float] = field(default_factory=dict)  # of the last health interval
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    is_again: bool = False  # it stops in order to start again, with another configuration
 
     @classmethod
-    def build(cls, config: AgentConfig, clock: AgentClock | None = None) -> "Agent":
-        """Wire an agent up; opens the outbox, but no link."""
+    def build(
+        cls,
+        config: AgentConfig,
+        clock: AgentClock | None = None,
+        configs: ConfigBook | None = None,
+    ) -> "Agent":
+        """Wire an agent up; opens the outbox, but no link.  `configs` is of its agent.yaml."""
         book = HoleBook(Path(f"{config.outbox.path}.holes.json"))
         buses = buses_of(config, book)
         if book.broken is not None:
@@ -155,13 +165,16 @@ class Agent:
         progress = Progress(_patience_s(config, buses), clock)
         pushers = [Pusher(config, outbox, clock)]
         pushers += [Pusher(config, outbox, clock, copy, copy.id) for copy in config.copies]
-        return cls(config, outbox, pushers, buses, clock, progress, clock.monotonic_s())
+        token, started_s = config.push.token_file.read_text("utf-8").strip(), clock.monotonic_s()
+        life = Life.of(config, token, started_s, configs, read_config)
+        return cls(config, outbox, pushers, buses, clock, progress, started_s, life)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; what waits stays in the outbox."""
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.life.reload.set)
         tasks = [
             asyncio.create_task(self._kept_alive(b.name, partial(self._poll, b)))
             for b in self.buses
@@ -174,6 +187,11 @@ class Agent:
             asyncio.create_task(self._kept_alive("clock", self._watch_clock)),
             asyncio.create_task(self._kept_alive("health", self._health)),
             asyncio.create_task(self._kept_alive("watchdog", self._watchdog)),
+            asyncio.create_task(asyncio.to_thread(self._check)),
+        ]
+        tasks += [
+            asyncio.create_task(self._kept_alive(name, life))
+            for name, life in self.life.loops(self.buses, self.clock, self._start_again).items()
         ]
         status = StatusServer(socket_path(self.config.outbox.path), self.status)
         try:
@@ -183,13 +201,20 @@ class Agent:
         log.info("agent_started", agent=self.config.agent, buses=len(self.buses))
         tell_systemd("READY=1")
         await self.stopping.wait()
-        tell_systemd("STOPPING=1")
+        tell_systemd("RELOADING=1\nWATCHDOG=1" if self.is_again else "STOPPING=1")
         await status.close()
         await all_cancelled(tasks)
         for bus in self.buses:
             await bus.driver.close()
         self.outbox.close()
         log.info("agent_stopped", agent=self.config.agent)
+
+    def _start_again(self) -> None:
+        self.is_again = True
+        self.stopping.set()
+
+    def _check(self) -> None:
+        log_findings(self.config, self.clock.now_ms())
 
     async def _kept_alive(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Supervise a loop: whatever ends it is logged once, and it is started again."""
@@ -260,6 +285,7 @@ class Agent:
             "poll_errors_total": sum(b.tally.errors for b in self.buses),
             "push_failures_total": sum(p.failures_total for p in self.pushers),
             "uptime_s": self.clock.monotonic_s() - self.started_s,
+            **self.life.values(),
         }
 
     def _percent(self, bus: Bus, now_s: float) -> float:
@@ -281,6 +307,7 @@ class Agent:
             "copies": {p.name: self._push_status(p, now_s) for p in self.pushers[1:]},
             "outbox_in_ram": self.outbox.in_ram,
             "stalled": self.progress.stalled(),
+            **self.life.status(now_s),
             "buses": [bus_status(b, self._percent(b, now_s), now_s) for b in self.buses],
         }
 
@@ -290,8 +317,9 @@ class Agent:
         return {"url": pusher.to.url, "last_good_age_s": age_s, "error": state.error}
 
     async def _watchdog(self) -> None:
-        """Feed systemd's watchdog only while every bus and the push loop move."""
+        """Feed systemd's watchdog only while every bus, the outbox and the push loop move."""
         while True:
+            self.life.note(self.clock.monotonic_s())
             stalled = self.progress.stalled()
             if stalled:
                 log.error("loops_stalled", loops=",".join(stalled))

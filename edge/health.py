@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from contract.clock import Clock
@@ -94,6 +94,11 @@ class Progress:
     def __init__(self, patience_s: Mapping[str, float], clock: Clock) -> None:
         self._clock, self._patience_s = clock, dict(patience_s)
         self._seen = dict.fromkeys(patience_s, clock.monotonic_s())
+        self._stuck: dict[str, Callable[[], bool]] = {}
+
+    def watch(self, name: str, is_stuck: Callable[[], bool]) -> None:
+        """Ask somebody who keeps his own time, such as the outbox's committer."""
+        self._stuck[name] = is_stuck
 
     def moved(self, name: str) -> None:
         """Take note that a loop has finished a turn."""
@@ -102,7 +107,13 @@ class Progress:
     def stalled(self) -> list[str]:
         """Give the loops that have not moved for longer than their patience."""
         now_s = self._clock.monotonic_s()
-        return [n for n, seen_s in self._seen.items() if now_s - seen_s > self._patience_s[n]]
+        late = [n for n, seen_s in self._seen.items() if now_s - seen_s > self._patience_s[n]]
+        return late + [name for name, is_stuck in self._stuck.items() if is_stuck()]
+
+
+def is_under_systemd() -> bool:
+    """Say whether systemd has started this process and listens to it."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
 
 
 def tell_systemd(message: str) -> None:

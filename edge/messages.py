@@ -1,5 +1,7 @@
 """Every text the agent shows a person: Chinese first, English beside it."""
 
+from edge.messages_life import LIFE
+
 MESSAGES = {
     "config_bad": "配置有误，未启动。/ The configuration is wrong; nothing was started.",
     "problem": (
@@ -329,6 +331,8 @@ MESSAGES = {
     "outbox_discarded": "已丢弃 {lines} 行，不可恢复。 / forgotten for good",
     # clock
     "reason_clock_restamped": "时刻已补定",
+    # unattended
+    **LIFE,
 }
 
 

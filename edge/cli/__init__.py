@@ -4,16 +4,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import structlog
-
 from contract.errors import ConfigError
+from edge.cli.apply import add_apply
 from edge.cli.check import add_check
 from edge.cli.commission import add_commission
+from edge.cli.doctor import add_doctor
 from edge.cli.outbox import add_outbox
 from edge.cli.profiles import add_profiles
 from edge.cli.read import add_read
 from edge.cli.run import add_run
 from edge.cli.shared import EXIT_CONFIG, tell
+from edge.log import configure
 
 __all__ = ["main"]
 
@@ -26,17 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog="例 example: compound-edge check --config agent.yaml",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_outbox, add_check, add_read, add_profiles, add_commission):
+    groups = (
+        add_run, add_outbox, add_check, add_doctor, add_apply, add_read, add_profiles,
+        add_commission,
+    )  # fmt: skip
+    for add in groups:
         add(commands)
     args = parser.parse_args(argv)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
-    )
+    configure(sys.__stderr__)
     try:
         return int(args.command(args))
     except ConfigError as error:

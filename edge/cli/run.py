@@ -3,15 +3,23 @@
 import argparse
 import asyncio
 import json
+import os
+import signal
 import sys
+import time
 from typing import Any
 
 from rich.console import Console
 
+from contract.errors import ConfigError
 from edge.agent import Agent, read_config
+from edge.apply import ConfigBook, begin, keep
 from edge.cli.shared import add_command, add_config, tell
 from edge.cli.status_tables import show
+from edge.health import is_under_systemd
 from edge.status import ask, socket_path
+
+WRONG_CONFIG_WAIT_S = 60
 
 
 def add_run(commands: Any) -> None:
@@ -25,13 +33,34 @@ def add_run(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    agent_config = read_config(args.config)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the agent listens: it looks by itself
+    book = ConfigBook(args.config)
+    try:
+        config = begin(book, read_config)
+    except ConfigError:
+        if is_under_systemd():
+            _wait_for_change(book)
+        raise
+    keep(book)
 
-    async def run() -> None:
-        await Agent.build(agent_config).run()
+    async def run() -> bool:
+        agent = Agent.build(config, configs=book)
+        await agent.run()
+        return agent.is_again
 
-    asyncio.run(run())
+    if asyncio.run(run()):
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same again
     return 0
+
+
+def _wait_for_change(book: ConfigBook) -> None:
+    """Let a wrong file be told once a minute instead of at every restart, or when it is changed."""
+    tell("config_waits", path=book.path, s=WRONG_CONFIG_WAIT_S)
+    before = book.hash()
+    for _ in range(WRONG_CONFIG_WAIT_S):
+        if book.hash() != before:
+            return
+        time.sleep(1)
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contract.measurand import MEASURANDS
+from edge.cli.status_life import errors_table, span, unattended_lines
 from edge.messages import MESSAGES, say
 
 # what a person at the door looks for, and how many of them there is room for
@@ -21,10 +22,10 @@ _SHOWN = 3
 def show(status: Mapping[str, Any], console: Console) -> None:
     """Print a status document: the agent, its buses, its devices."""
     values, push = status["values"], status["push"]
-    told = {"agent": status["agent"], "site": status["site"], "uptime": _time(values["uptime_s"])}
+    told = {"agent": status["agent"], "site": status["site"], "uptime": span(values["uptime_s"])}
     outbox = {k.removeprefix("outbox_"): int(v) for k, v in values.items() if "outbox" in k}
     kind = "bad" if push["error"] else "new" if push["last_good_age_s"] is None else "good"
-    age = _time(push["last_good_age_s"])
+    age = span(push["last_good_age_s"])
     lines = [
         say("status_agent", **told),
         say("status_outbox", **outbox),
@@ -34,10 +35,12 @@ def show(status: Mapping[str, Any], console: Console) -> None:
         lines.append(say("outbox_in_ram", why=status["outbox_in_ram"]))
     if status["stalled"]:
         lines.append(say("status_stalled", loops=", ".join(status["stalled"])))
-    for line in lines:
+    for line in [*lines, *unattended_lines(status)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(_buses(status))
     console.print(_devices(status))
+    if status["errors"]:
+        console.print(errors_table(status["errors"]))
 
 
 def _buses(status: Mapping[str, Any]) -> Table:
@@ -47,7 +50,7 @@ def _buses(status: Mapping[str, Any]) -> Table:
             b["name"],
             f"{b['interval_s']:g} s",
             _number(b["utilisation_percent"], " %"),
-            _time(b["bus_lost_s"]),
+            span(b["bus_lost_s"]),
             f"{_number(b['bus_latency_p50_ms'])} / {_number(b['bus_latency_p99_ms'])}",
             *_counts(b, "bus_requests_total"),
             " / ".join(
@@ -64,10 +67,10 @@ def _devices(status: Mapping[str, Any]) -> Table:
         for d in bus["devices"]:
             has_data = any(r["value"] is not None for r in d["readings"])
             kind = "no_data" if d["breaker"] == "closed" and not has_data else d["breaker"]
-            state = say(f"breaker_{kind}", again=_time(d["asked_again_in_s"]))
+            state = say(f"breaker_{kind}", again=span(d["asked_again_in_s"]))
             holes = say("status_holes", count=len(d["holes"])) if d["holes"] else ""
             table.add_row(
-                d["device"], bus["name"], state, _time(d["last_good_age_s"]), _time(d["lost_s"]),
+                d["device"], bus["name"], state, span(d["last_good_age_s"]), span(d["lost_s"]),
                 _main_values(d["readings"]), " ".join(filter(None, [_reasons(d), holes])),
             )  # fmt: skip
     return table
@@ -94,16 +97,3 @@ def _counts(bus: Mapping[str, Any], *names: str) -> list[str]:
 
 def _number(value: float | None, unit: str = "") -> str:
     return "—" if value is None else f"{value:.1f}{unit}"
-
-
-def _time(seconds: float | None) -> str:
-    """Give a time span in its two largest units."""
-    if seconds is None:
-        return say("status_never")
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s"
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
-    if days:
-        return f"{days} d {hours % 24} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {whole % 60} s"

@@ -1,12 +1,14 @@
 """Config: agent.yaml → AgentConfig.  What this agent reads and where it sends it."""
 
 from edge.config.file import load_config
+from edge.config.keys import ed25519_key
 from edge.config.model import (
     AgentConfig,
     ClockConfig,
     Connection,
     CopyConfig,
     DeviceConfig,
+    FleetConfig,
     Intervals,
     ModbusRtu,
     ModbusRtuTcp,
@@ -23,6 +25,7 @@ __all__ = [
     "Connection",
     "CopyConfig",
     "DeviceConfig",
+    "FleetConfig",
     "Intervals",
     "ModbusRtu",
     "ModbusRtuTcp",
@@ -31,5 +34,6 @@ __all__ = [
     "OutboxConfig",
     "PushConfig",
     "Rs485",
+    "ed25519_key",
     "load_config",
 ]

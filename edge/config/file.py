@@ -10,16 +10,23 @@ import yaml
 from pydantic import ValidationError
 
 from contract.errors import ConfigError, Problem, problems_from
+from edge.config.keys import ed25519_key
 from edge.config.model import AgentConfig, PushConfig
 from edge.config.words import worded
 
 _Finding = tuple[str, str, str, str]  # key, expected, got, fix
 _To = TypeVar("_To", bound=PushConfig)
+_KEY_FIX = "copy the server's public key anew"
 _DEFAULT_PORTS = {"modbus-tcp": 502}
 
 
-def load_config(path: Path, profiles: Collection[str] = ()) -> AgentConfig:
-    """Read and check agent.yaml; `profiles` are the known refs.  ConfigError: all problems."""
+def load_config(
+    path: Path, profiles: Collection[str] = (), folder: Path | None = None
+) -> AgentConfig:
+    """Read and check agent.yaml; `profiles` are the known refs.  ConfigError: all problems.
+
+    Relative paths in it are seen from `folder`, by default the file's own.
+    """
     raw = _read(path)
     problems = [Problem(str(path), *finding) for finding in _cross_checks(raw)]
     try:
@@ -27,7 +34,7 @@ def load_config(path: Path, profiles: Collection[str] = ()) -> AgentConfig:
     except ValidationError as error:
         found = problems_from(str(path), [worded(dict(e)) for e in error.errors()])
         raise ConfigError([*found, *problems]) from error
-    config = _resolved(config, path.parent)
+    config = _resolved(config, folder or path.parent)
     problems += [Problem(str(path), *finding) for finding in _missing_files(config)]
     if problems:
         raise ConfigError(problems)
@@ -139,7 +146,11 @@ def _same(rows: Iterator[tuple[int, Any]]) -> Iterator[tuple[Any, list[int]]]:
 def _resolved(config: AgentConfig, folder: Path) -> AgentConfig:
     outbox = config.outbox.model_copy(update={"path": folder / config.outbox.path})
     push, copies = _found(config.push, folder), tuple(_found(c, folder) for c in config.copies)
-    return config.model_copy(update={"push": push, "copies": copies, "outbox": outbox})
+    resolved: dict[str, Any] = {"push": push, "copies": copies, "outbox": outbox}
+    if config.fleet is not None:
+        key = folder / config.fleet.public_key_file
+        resolved["fleet"] = config.fleet.model_copy(update={"public_key_file": key})
+    return config.model_copy(update=resolved)
 
 
 def _found(to: _To, folder: Path) -> _To:
@@ -147,19 +158,31 @@ def _found(to: _To, folder: Path) -> _To:
     return to.model_copy(update={"token_file": folder / to.token_file, "ca_file": ca})
 
 
+def _bad_key(key: str, path: Path) -> Iterator[_Finding]:
+    try:
+        ed25519_key(path.read_bytes())
+    except ValueError as error:
+        yield key, "an Ed25519 public key, PEM or base64 of its 32 bytes", str(error), _KEY_FIX
+
+
 def _missing_files(config: AgentConfig) -> Iterator[_Finding]:
+    key_file = config.fleet.public_key_file if config.fleet else None
     ends: list[tuple[str, PushConfig]] = [("push", config.push)]
     ends += [(f"copies.{i}", copy) for i, copy in enumerate(config.copies)]
-    for at, to in ends:
-        for key, path in ((f"{at}.token_file", to.token_file), (f"{at}.ca_file", to.ca_file)):
-            if path is None:
-                continue
-            if not path.is_file():
-                yield key, "a file", f"none at {path}", "create it (mode 0600)"
-            elif not os.access(path, os.R_OK):
-                yield key, "a file this user may read", f"{path}", "give the agent's user it"
-            elif not path.read_bytes().strip():
-                yield key, "a file with something in it", f"{path} is empty", "fill it"
+    named = [
+        (f"{at}.{key}", getattr(to, key)) for at, to in ends for key in ("token_file", "ca_file")
+    ]
+    for key, path in (*named, ("fleet.public_key_file", key_file)):
+        if path is None:
+            continue
+        if not path.is_file():
+            yield key, "a file", f"none at {path}", "create it (mode 0600)"
+        elif not os.access(path, os.R_OK):
+            yield key, "a file this user may read", f"{path}", "give the agent's user it"
+        elif not path.read_bytes().strip():
+            yield key, "a file with something in it", f"{path} is empty", "fill it"
+        elif path == key_file:
+            yield from _bad_key(key, path)
     if config.outbox.path.is_dir():
         yield "outbox.path", "a file", f"a folder at {config.outbox.path}", "name a file in it"
     elif not config.outbox.path.parent.is_dir():

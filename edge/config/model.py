@@ -107,6 +107,13 @@ class ClockConfig(_Strict):
     trust: Literal["ntp", "server", "system"] | None = None
 
 
+class FleetConfig(_Strict):
+    """How a new configuration comes from the server: only signed, only when asked for."""
+
+    public_key_file: Path
+    interval_s: Annotated[float, Field(ge=10, le=86_400)] = 450  # a third more or less, by chance
+
+
 class Intervals(_Strict):
     """Seconds between two reads of a point, by its pace; each a multiple of the shortest."""
 
@@ -241,6 +248,7 @@ class AgentConfig(_Strict):
     push: PushConfig
     copies: tuple[CopyConfig, ...] = ()
     clock: ClockConfig = ClockConfig()
+    fleet: FleetConfig | None = None
     connections: Annotated[tuple[Connection, ...], Field(min_length=1)]
     devices: Annotated[tuple[DeviceConfig, ...], Field(min_length=1)]
 

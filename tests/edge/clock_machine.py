@@ -24,16 +24,20 @@ class VirtualMachine:
     """
 
     def __init__(self, boot_id: str = "boot-1", wall_off_ms: float = 0.0, ppm: float = 0.0) -> None:
+        self._loop = asyncio.get_running_loop()  # other threads ask for the time too
         self.boot_id, self.wall_off_ms, self.ppm = boot_id, wall_off_ms, ppm
-        self.booted_ms = truth_ms() - 20_000
+        self.booted_ms = self._truth_ms() - 20_000
         self.is_synced = self.is_rtc_kept = False
         self.token: float | None = None
 
+    def _truth_ms(self) -> float:
+        return T0_MS + self._loop.time() * 1000
+
     def uptime_ms(self) -> float:
-        return (truth_ms() - self.booted_ms) * (1 + self.ppm * 1e-6)
+        return (self._truth_ms() - self.booted_ms) * (1 + self.ppm * 1e-6)
 
     def look(self) -> Look:
-        wall_ms = truth_ms() + self.wall_off_ms
+        wall_ms = self._truth_ms() + self.wall_off_ms
         return Look(self.uptime_ms(), wall_ms, self.is_synced, self.token, self.is_rtc_kept)
 
     async def ask_daemon(self) -> None:

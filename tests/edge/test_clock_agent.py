@@ -27,6 +27,7 @@ async def runs(box: Outbox, clock: AgentClock, seconds: float) -> None:
         asyncio.create_task(watch_clock(clock, box, silent_server)),
     ]
     await asyncio.sleep(seconds)
+    box.commit()
     for task in tasks:
         assert not task.done(), task
         task.cancel()

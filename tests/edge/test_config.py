@@ -169,6 +169,8 @@ def test_what_the_example_leaves_out_may_be_put_in(tmp_path: Path) -> None:
     example = (ROOT / "deploy/example/agent.yaml").read_text("utf-8")
     text = re.sub(r"^interval_s: 60", "", example, flags=re.MULTILINE)
     text = re.sub(r"^( *)# (\w+: )", r"\1\2", text, flags=re.MULTILINE)
+    (tmp_path / "fleet.pub").write_text("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n")
     config = read_config(written(tmp_path, text))
+    assert config.fleet is not None
     assert (config.intervals is not None, config.devices[1].priority) == (True, "high")
     assert refusals(config) == []

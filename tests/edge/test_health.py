@@ -108,6 +108,16 @@ def test_each_loop_is_stalled_only_after_its_own_patience() -> None:
     loop.close()
 
 
+def test_who_keeps_his_own_time_is_asked() -> None:
+    progress = Progress({}, VirtualClock(loop := VirtualLoop()))
+    stuck = False
+    progress.watch("outbox", lambda: stuck)
+    assert progress.stalled() == []
+    stuck = True
+    assert progress.stalled() == ["outbox"]
+    loop.close()
+
+
 def test_device_values_change_from_open_to_half_open() -> None:
     device = unit(1)
     device.set_backoff(10)

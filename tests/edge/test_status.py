@@ -116,6 +116,19 @@ def test_a_running_agent_is_seen_whole(
     assert not path.exists()
     for text in ("采集代理 a1（s）", "待发", "上送", "gw1", "T1", "正常 ok", "温度 0.7 °C", "停读"):
         assert text in shown, shown
+    for text in (
+        "主机：存储剩",
+        "写盘：启动以来",
+        "时间：",
+        "配置：",
+        "最近的告警",
+        "device_silent",
+    ):
+        assert text in shown, shown
+    assert document["config"]["path"] == str(config)
+    assert document["config"]["trial"] is None
+    assert document["values"]["config_hash"] == int(document["config"]["hash"], 16)
+    assert document["values"]["disk_free_bytes"] > 0
     assert document.keys() == status.keys()
     (bus,) = document["buses"]
     good, silent = bus["devices"]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the independent parts that the real tests run against.  Debian 12, root or sudo.
 set -euo pipefail
-packages=(influxdb mbpoll faketime libmodbus-dev pkg-config gcc libc6-dev libreoffice-writer-nogui
+packages=(systemd influxdb mbpoll faketime libmodbus-dev pkg-config gcc libc6-dev libreoffice-writer-nogui
   poppler-utils victoria-metrics fonts-noto-cjk fonts-arphic-uming fonts-arphic-ukai chromium)
 missing=()
 for package in "${packages[@]}"; do
