@@ -103,8 +103,7 @@ def _others() -> list[Measurand]:
 
 
 def _agent() -> list[Measurand]:
-    g, c, s = Kind.GAUGE, Kind.COUNTER, Kind.STATE
-    a, d = Medium.AGENT, Medium.DELIVERY
+    g, c, a, d = Kind.GAUGE, Kind.COUNTER, Medium.AGENT, Medium.DELIVERY
     big = 1.0e15
     return [
         Measurand("outbox_rounds", "待发轮次", "1", g, a, 0, big),
@@ -135,21 +134,23 @@ def _agent() -> list[Measurand]:
         Measurand("oldest_ms", "最早读数时刻", "ms", g, d, 0, big),
         Measurand("newest_ms", "最晚读数时刻", "ms", g, d, 0, big),
         Measurand("readings_sent", "读数条数", "1", g, d, 0, big),
-        # fleet: what the server proves deliveries and shows agents by
-        Measurand("outbox_id", "队列编号", "1", g, d, 0, big),
+        # fleet: what the server proves deliveries and shows agents by; said by outbox,
+        Measurand("outbox_id", "存储编号", "1", g, d, 0, big),
         Measurand("sequence_next", "下一序号", "1", g, d, 0, big),
         Measurand("dropped_first", "丢弃首序号", "1", g, d, 0, big),
         Measurand("dropped_last", "丢弃末序号", "1", g, d, 0, big),
         Measurand("dropped_readings", "丢弃读数条数", "1", g, d, 0, big),
-        Measurand("quarantined_sequence", "隔离序号", "1", g, d, 0, big),
+        Measurand("quarantined_sequence", "隔离行所在序号", "1", g, d, 0, big),
         Measurand("quarantined_lines", "隔离行数", "1", g, d, 0, big),
         Measurand("queued_first", "待发首序号", "1", g, d, 0, big),
         Measurand("queued_last", "待发末序号", "1", g, d, 0, big),
-        Measurand("queued_parcels", "待发包数", "1", g, d, 0, big),
-        Measurand("clock_known", "时钟已校准", "1", s, a, 0, 1),
-        Measurand("clock_offset_s", "时钟偏差", "s", g, a, -big, big),
+        Measurand("queued_parcels", "待发批数", "1", g, d, 0, big),
+        Measurand("outbox_in_ram", "仅存于内存", "1", Kind.STATE, a, 0, 1),
+        # by clock,
+        Measurand("clock_known", "时钟已校准", "1", Kind.STATE, a, 0, 1),
+        Measurand("clock_offset_s", "服务器时间减本机时间", "s", g, a, -big, big),
         Measurand("clock_steps_total", "时钟跳变次数", "1", c, a, 0, big),
-        Measurand("outbox_in_ram", "队列在内存", "1", s, a, 0, 1),
+        # and by the host
         Measurand("cpu_temperature_c", "处理器温度", "°C", g, a, -40, 150),
         Measurand("host_undervoltage_state", "供电电压不足", "1", Kind.STATE, a, 0, 2),
         Measurand("boot_uptime_s", "主机运行时长", "s", g, a, 0, big),
