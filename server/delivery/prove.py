@@ -62,7 +62,8 @@ def prove(log: AgentLog, span: Interval, now_ms: int) -> Proof:
     ledgers = _ledgers(log)
     words = [x.last_word_ms for x in ledgers]
     newest_ms = max((w for w in words if w <= now_ms + PATIENCE_MS), default=max(words, default=0))
-    queue_ms = int(log.queued["at_ms"].max(initial=0))
+    spoken = log.queued["at_ms"]
+    queue_ms = int(spoken[spoken <= now_ms + PATIENCE_MS].max(initial=0))
     found = [f for x in ledgers for f in _findings(x, newest_ms, queue_ms)]
     found += _silence(ledgers, min(span.end_ms, now_ms - PATIENCE_MS), now_ms)
     fresh_ms = now_ms - PATIENCE_MS

@@ -204,6 +204,13 @@ def test_an_agent_that_says_nothing_of_a_queue_for_an_hour_has_none() -> None:
     assert found == [(7, Why.PENDING)]
 
 
+def test_a_word_on_the_queue_from_the_future_does_not_keep_a_loss_waiting() -> None:
+    log = AgentLog("a1", runs(run(1, 5, after=6), run(8, 60, after=61), run(61, 3700)))
+    wrong = replace(log, queued=reports((9, T0 + 400 * DAY_MS, 1, 5, 5)))
+    found = [(f.why, f.first) for f in prove_all(wrong, T0 + 3_700_000) if f.outbox_id == 7]
+    assert found == [(Why.UNKNOWN, 6)]
+
+
 def test_what_was_thinned_and_waits_is_both_dropped_and_queued() -> None:
     log = AgentLog("a1", runs(run(1, 5), run(16, 20, after=21)))
     log = replace(log, dropped=reports((7, T0 + 20_000, 6, 12, 30)))
