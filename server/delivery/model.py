@@ -20,7 +20,9 @@ RUN = np.dtype(
         )
     ]
 )  # fmt: skip
-# An agent's word about numbers first..last; amount: readings, lines or parcels.
+# An agent's word about numbers first..last; amount: readings, lines or parcels; UNCOUNTED: those of
+# them that did not arrive are gone, nobody knows how many readings.
+UNCOUNTED = -1
 REPORT = np.dtype([(name, "<i8") for name in ("ledger", "at_ms", "first", "last", "amount")])
 
 

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from server.delivery.model import SEVERITY, AgentLog, DayMark, Finding, Proof, Records, Why
+from server.delivery.model import (
+    SEVERITY,
+    UNCOUNTED,
+    AgentLog,
+    DayMark,
+    Finding,
+    Proof,
+    Records,
+    Why,
+)
 from server.delivery.ranges import NONE, Ranges, both, minus, size, union
 from server.periods import HOUR_MS, MINUTE_MS, Interval
 from server.series import Times
@@ -18,6 +27,7 @@ OLD_LEDGER = 0  # of agents that do not name their ledgers: sent in order, witho
 PATIENCE_MS = 10 * MINUTE_MS  # what is younger may be on its way
 SLACK_MS = MINUTE_MS  # a parcel may hold a slot this much older than the parcel before it
 RESENT = 2000  # a ledger that goes on where the old one ends may send so many of its numbers again
+QUIET_MS = HOUR_MS  # while anything waits, an agent says so every minute: an hour is proof
 SUPERSEDED_MS = HOUR_MS  # a ledger silent for so long beside another one is no longer used
 
 
@@ -52,7 +62,9 @@ def prove(log: AgentLog, span: Interval, now_ms: int) -> Proof:
     ledgers = _ledgers(log)
     words = [x.last_word_ms for x in ledgers]
     newest_ms = max((w for w in words if w <= now_ms + PATIENCE_MS), default=max(words, default=0))
-    found = [f for x in ledgers for f in _findings(x, newest_ms)]
+    spoken = log.queued["at_ms"]
+    queue_ms = int(spoken[spoken <= now_ms + PATIENCE_MS].max(initial=0))
+    found = [f for x in ledgers for f in _findings(x, newest_ms, queue_ms)]
     found += _silence(ledgers, min(span.end_ms, now_ms - PATIENCE_MS), now_ms)
     fresh_ms = now_ms - PATIENCE_MS
     concerned = [
@@ -183,46 +195,67 @@ def _row(first: int, last: int, left_ms: int, right_ms: int) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, 4)
 
 
-def _findings(x: _Ledger, newest_ms: int) -> Iterator[Finding]:
-    """Give everything that is wrong with a ledger, whatever span it concerns."""
-    rest = x.gaps.ranges
-    for why, reports in ((Why.DROPPED, x.dropped), (Why.QUARANTINED, x.quarantined)):
-        ranges, amounts = _told(reports)
-        absent = both(x.gaps.ranges, ranges)
-        rest = minus(rest, ranges)
-        for (first, last), amount in zip(ranges.tolist(), amounts.tolist(), strict=True):
-            here = np.array([[first, last]], np.int64)
-            start_ms, end_ms = _times(x, here[0], reports)
-            parcels = size(both(absent, here))
-            yield Finding(x.id, first, last, why, start_ms, end_ms, parcels, amount)
-    settled, queued, parcels = _word_on_queue(x, newest_ms)
+def _findings(x: _Ledger, newest_ms: int, queue_ms: int) -> Iterator[Finding]:
+    """Give everything that is wrong with a ledger, whatever span it concerns.
+
+    What was refused lay there to be sent; what waits was not dropped whole, though parts of it may
+    be; the rest was dropped, is younger than the agent's word, or is lost.
+    """
+    refused, _ = _told(x.quarantined)
+    rest = minus(x.gaps.ranges, refused)
+    settled, queued, parcels = _word_on_queue(x, newest_ms, queue_ms)
     waiting = both(rest, queued)
-    rest = minus(rest, queued)
+    counted = x.dropped["amount"] != UNCOUNTED
+    dropped, _ = _told(x.dropped[counted])
+    excess = size(minus(waiting, dropped)) - parcels
+    rest = minus(rest, waiting)
+    for why, reports, absent in (
+        (Why.QUARANTINED, x.quarantined, x.gaps.ranges),
+        (Why.DROPPED, x.dropped[counted], rest),
+    ):
+        yield from _reported(x, why, reports, absent)
+    rest = minus(rest, dropped)
+    broken, _ = _told(x.dropped[~counted])
+    yield from _pieces(x, Why.DROPPED, both(rest, broken))
+    rest = minus(rest, broken)
     upto = np.array([[1, settled]], np.int64) if settled else NONE
     yield from _pieces(x, Why.QUEUED, waiting)
     yield from _pieces(x, Why.UNKNOWN, both(rest, upto))
     yield from _pieces(x, Why.PENDING, minus(rest, upto))
-    excess = size(waiting) - parcels
     if excess > 0:  # more are missing of the queue's range than the agent says it holds
-        start_ms, end_ms = _times(x, np.array([waiting[0, 0], waiting[-1, 1]]), x.queued)
-        yield Finding(
-            x.id, int(waiting[0, 0]), int(waiting[-1, 1]), Why.UNKNOWN, start_ms, end_ms, excess
-        )
+        first, last = int(waiting[0, 0]), int(waiting[-1, 1])
+        start_ms, end_ms = _times(x, first, last, x.queued)
+        yield Finding(x.id, first, last, Why.UNKNOWN, start_ms, end_ms, excess)
 
 
-def _word_on_queue(x: _Ledger, newest_ms: int) -> tuple[int, Ranges, int]:
-    """Give the number up to which the agent's last report settles what waits, and what waits."""
-    if newest_ms - x.last_word_ms > SUPERSEDED_MS:
+def _reported(x: _Ledger, why: Why, reports: Records, absent: Ranges) -> Iterator[Finding]:
+    """Give what reports tell of, also where parcels arrived without what was taken out of them."""
+    ranges, amounts = _told(reports)
+    for (first, last), amount in zip(ranges.tolist(), amounts.tolist(), strict=True):
+        start_ms, end_ms = _times(x, first, last, reports)
+        parcels = size(both(absent, np.array([[first, last]], np.int64)))
+        yield Finding(x.id, first, last, why, start_ms, end_ms, parcels, amount)
+
+
+def _word_on_queue(x: _Ledger, newest_ms: int, queue_ms: int) -> tuple[int, Ranges, int]:
+    """Give the number up to which the agent's last word settles what waits, and what waits.
+
+    queue_ms: when the agent last spoke of a queue, of whichever ledger.
+    """
+    if newest_ms - x.last_word_ms > SUPERSEDED_MS or (x.id == OLD_LEDGER and not len(x.queued)):
         return x.issued, NONE, 0
-    if not len(x.queued):
-        return (x.issued if x.id == OLD_LEDGER else 0), NONE, 0
-    report = x.queued[int(np.argmax(x.queued["at_ms"]))]
-    heard = x.runs[x.runs["said_ms"] <= report["at_ms"]]
+    at_ms, first, last, parcels = 0, 0, 0, 0
+    if len(x.queued):
+        report = x.queued[int(np.argmax(x.queued["at_ms"]))]
+        at_ms, first, last, parcels = (int(report[n]) for n in ("at_ms", "first", "last", "amount"))
+    quiet_ms = int(x.runs["said_ms"].max(initial=0)) - QUIET_MS
+    if queue_ms < quiet_ms:
+        at_ms, parcels = quiet_ms, 0
+    heard = x.runs[x.runs["said_ms"] <= at_ms]
     settled = max((int(v.max()) for v in (heard["next"] - 1, heard["last"]) if len(v)), default=0)
-    if report["amount"] <= 0:
+    if parcels <= 0:
         return settled, NONE, 0
-    first, last = int(report["first"]), int(report["last"])
-    return max(settled, last), np.array([[first, last]], np.int64), int(report["amount"])
+    return max(settled, last), np.array([[first, last]], np.int64), parcels
 
 
 def _pieces(x: _Ledger, why: Why, ranges: Ranges) -> Iterator[Finding]:
@@ -243,9 +276,8 @@ def _told(reports: Records) -> tuple[Ranges, np.ndarray]:
     return ranges, amounts
 
 
-def _times(x: _Ledger, numbers: np.ndarray, reports: Records) -> tuple[int, int]:
+def _times(x: _Ledger, first: int, last: int, reports: Records) -> tuple[int, int]:
     """Give the reading times that numbers first..last can be of."""
-    first, last = int(numbers[0]), int(numbers[1])
     i, j = _overlap(x.gaps.ranges[:, 0], x.gaps.ranges[:, 1], first, last)
     k, n = _overlap(x.runs["first"], np.maximum.accumulate(x.runs["last"]), first, last)
     starts = np.concatenate([x.gaps.start_ms[i:j], x.runs["oldest_ms"][k:n]])

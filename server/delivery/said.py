@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from server.delivery.model import REPORT, RUN, AgentLog, Records
+from server.delivery.model import REPORT, RUN, UNCOUNTED, AgentLog, Records
 from server.periods import HOUR_MS
 from server.series import Series, Times
 
@@ -13,7 +13,7 @@ _DROPPED = ("dropped_first", "dropped_last", "dropped_readings")
 _QUARANTINED = ("quarantined_sequence", "quarantined_sequence", "quarantined_lines")
 _QUEUED = ("queued_first", "queued_last", "queued_parcels")
 _LEDGER, _NEXT = "outbox_id", "sequence_next"
-UNSAID = -1
+UNSAID = UNCOUNTED
 
 
 def log_of(agent: str, fields: Mapping[str, Series]) -> AgentLog:
@@ -77,7 +77,8 @@ def _runs(fields: Mapping[str, Series]) -> Records:
 
 
 def _reports(fields: Mapping[str, Series], names: tuple[str, str, str]) -> Records:
-    times = _common_times(fields, names)
+    needed = names[:2] if names is _DROPPED else names  # of a broken file nobody counts readings
+    times = _common_times(fields, needed)
     out = np.empty(len(times), REPORT)
     for name, field in zip(("first", "last", "amount"), names, strict=True):
         out[name] = _at(fields, field, times)

@@ -8,7 +8,7 @@ import yaml
 
 from contract.errors import ConfigError, Problem
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 400_000  # written as JSON still below the million bytes that agents read
 HASH_DIGITS = 12
 
 

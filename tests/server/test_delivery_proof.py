@@ -114,11 +114,11 @@ def test_every_number_is_judged_as_sets_would(world: World, is_rolled: bool) -> 
     log = replace(world.log, runs=rolled(world.log.runs)) if is_rolled else world.log
     now_ms = T0 + 1000 * world.issued + 2 * PATIENCE_MS
     found = [f for f in prove(log, ALL, now_ms).findings if f.last is not None]
-    missing = set(range(1, world.issued + 1)) - world.arrived - world.dropped - world.quarantined
+    missing = set(range(1, world.issued + 1)) - world.arrived - world.quarantined
     assert told(found, Why.DROPPED) == world.dropped
     assert told(found, Why.QUARANTINED) == world.quarantined
     assert told(found, Why.QUEUED) == missing & world.queued
-    left = missing - world.queued
+    left = missing - world.queued - world.dropped
     assert told(found, Why.UNKNOWN) == (left if world.settled else set())
     assert told(found, Why.PENDING) == (set() if world.settled else left)
 
@@ -184,6 +184,42 @@ def test_gauges_dropped_out_of_a_parcel_that_arrived_are_told() -> None:
     (thinned,) = prove_all(log)
     assert (thinned.why, thinned.parcels, thinned.amount) == (Why.DROPPED, 0, 30)
     assert (thinned.start_ms, thinned.end_ms) == (T0 + 1000, T0 + 9000)
+
+
+def test_what_lay_in_a_broken_file_is_dropped_and_what_had_arrived_is_not() -> None:
+    log = AgentLog("a1", runs(run(1, 50), run(61, 80)), reports((7, T0 + 90_000, 1, 99, -1)))
+    found = [(f.why, f.first, f.last, f.parcels, f.amount) for f in prove_all(log)]
+    assert found == [
+        (Why.DROPPED, 51, 60, 10, None),
+        (Why.DROPPED, 81, 99, 19, None),
+    ]
+    assert not prove_all(log, span=Interval(0, T0 - HOUR_MS))
+
+
+def test_an_agent_that_says_nothing_of_a_queue_for_an_hour_has_none() -> None:
+    log = AgentLog("a1", runs(run(1, 5, after=6), run(8, 60, after=61), run(61, 3700)))
+    assert [(f.why, f.first, f.last) for f in prove_all(log)] == [(Why.UNKNOWN, 6, 7)]
+    busy = replace(log, queued=reports((9, T0 + 1_800_000, 1, 5, 5)))  # of another ledger
+    found = [(f.outbox_id, f.why) for f in prove_all(busy) if f.outbox_id == 7]
+    assert found == [(7, Why.PENDING)]
+
+
+def test_a_word_on_the_queue_from_the_future_does_not_keep_a_loss_waiting() -> None:
+    log = AgentLog("a1", runs(run(1, 5, after=6), run(8, 60, after=61), run(61, 3700)))
+    wrong = replace(log, queued=reports((9, T0 + 400 * DAY_MS, 1, 5, 5)))
+    found = [(f.why, f.first) for f in prove_all(wrong, T0 + 3_700_000) if f.outbox_id == 7]
+    assert found == [(Why.UNKNOWN, 6)]
+
+
+def test_what_was_thinned_and_waits_is_both_dropped_and_queued() -> None:
+    log = AgentLog("a1", runs(run(1, 5), run(16, 20, after=21)))
+    log = replace(log, dropped=reports((7, T0 + 20_000, 6, 12, 30)))
+    log = replace(log, queued=reports((7, T0 + 21_000, 8, 15, 8)))
+    found = prove_all(log, T0 + 21_000 + 2 * PATIENCE_MS, Interval(0, T0 + 20_000))
+    assert [(f.why, f.first, f.last, f.parcels) for f in found if f.last] == [
+        (Why.DROPPED, 6, 12, 2),
+        (Why.QUEUED, 8, 15, 8),
+    ]
 
 
 def test_a_silent_agent_has_not_yet_said() -> None:

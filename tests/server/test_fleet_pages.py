@@ -35,6 +35,11 @@ def stripped(text: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
+def waits(at_ms: int) -> str:
+    """a1 still says, a minute before, that it holds 1081-1090."""
+    return queued("a1", at_ms - MINUTE_MS, 1081, 1090, 10)
+
+
 def story() -> list[str]:
     """a1 lost 361-365, dropped 721-730, holds 1081-1090; a2 is whole; a3 spoke long ago."""
     lines = []
@@ -48,7 +53,7 @@ def story() -> list[str]:
     end = DAY + DAY_MS
     dropped = {"dropped_first": 721, "dropped_last": 730, "dropped_readings": 40}
     lines.append(word("a1", DAY + 3 * HOUR_MS, dropped | {"outbox_id": LEDGER}))
-    lines.append(queued("a1", end, 1081, 1090, 10))
+    lines.append(waits(NOW))
     for agent, ledger in (("a1", LEDGER), ("a2", 5)):
         lines.append(
             receipt(agent, 8641, 8641, (end, end), outbox_id=ledger, sent_ms=NOW, readings_sent=1)
@@ -146,6 +151,7 @@ def test_joined_receipts_prove_what_the_receipts_proved(tmp_path: Path) -> None:
         server.write(word("a1", DAY + 20 * HOUR_MS, late | {"outbox_id": LEDGER}))
         newer = NOW + 29 * DAY_MS
         server.write(receipt("a1", 8642, 8642, (DAY + 19 * HOUR_MS, newer), sent_ms=newer))
+        server.write(waits(newer))
         after = agent_logs(works)
         assert len(after["a1"].runs) <= len(before["a1"].runs) + 1
         assert after["a1"].dropped["first"].tolist() == [721, 7000]
@@ -166,6 +172,7 @@ def test_a_report_that_comes_late_is_kept_with_the_day_it_tells_of(tmp_path: Pat
             "\n".join([
                 word("a1", DAY + HOUR_MS, late | {"outbox_id": LEDGER}),
                 receipt("a1", 8642, 8642, (DAY + HOUR_MS, sent), sent_ms=sent),
+                waits(sent),
             ])
         )  # fmt: skip
         for _ in range(2):
