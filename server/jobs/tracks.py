@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contract.reading import PointId
+from contract.reading import PointId, Reason
 from server.jobs.works import Works
 from server.periods import DAY_MS, HOUR_MS, Interval
 from server.rollup.clean import GARBAGE_READINGS, RATE_READINGS
 from server.rollup.meter import meter_track
 from server.rollup.shape import MIN_GAP_MS, SHAPE_DAYS, with_shapes
-from server.rollup.track import NO_ENTRIES, CounterEvent, Entries, EventKind, Track
+from server.rollup.track import NO_ENTRIES, CounterEvent, Entries, EventKind, Track, with_doubts
 from server.series import Series
 from server.site.model import Meter, MeterKind, Site
 from server.state.books import EventRow
@@ -64,13 +64,19 @@ def reach(
             break
         is_last = level == len(REACHES_MS) - 1
         window = _window(hull, reach_ms, is_last=is_last)
-        series = works.store.read_many([_point(works.site, m) for m in waiting], window)
+        points = [_point(works.site, m) for m in waiting]
+        series = works.store.read_many(points, window)
+        guessed = works.store.read_doubts(points, window, Reason.CLOCK_UNSYNCED)
         left = []
         for meter in waiting:
             given = entries.get(meter.id, NO_ENTRIES)
-            known = by_meter.get(meter.id, [])
-            readings = series[_point(works.site, meter)]
-            found = _reached(meter, readings, given, touched[meter.id], known, works.site)
+            point = _point(works.site, meter)
+            readings = series[point]
+            plain = meter_track(meter, readings, given)
+            if point in guessed:
+                plain = with_doubts(plain, guessed[point])
+            span = _affected(plain, touched[meter.id], by_meter.get(meter.id, []))
+            found = Reached(with_shapes(plain, works.site.zone), span, given)
             if is_last or _suffices(found, readings, window, now_ms):
                 out[meter.id] = found
             else:
@@ -93,19 +99,6 @@ def _window(hull: Interval, reach_ms: int, *, is_last: bool) -> Interval:
     if is_last:
         return Interval(FIRST_MS, LAST_MS)
     return Interval(hull.start_ms - reach_ms, hull.end_ms + reach_ms)
-
-
-def _reached(
-    meter: Meter,
-    series: Series,
-    entries: Entries,
-    touched: Interval,
-    known: Sequence[EventRow],
-    site: Site,
-) -> Reached:
-    plain = meter_track(meter, series, entries)
-    span = _affected(plain, touched, known)
-    return Reached(with_shapes(plain, site.zone), span, entries)
 
 
 def _affected(track: Track, touched: Interval, known: Sequence[EventRow]) -> Interval:

@@ -1,7 +1,7 @@
 """A track: one meter's consumption as a continuous, never falling count over time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -172,6 +172,26 @@ def track_of(
         np.array([merged[s][1] for s in steps], np.bool_),
         tuple(sorted(events)),
     )
+
+
+def with_doubts(track: Track, times_ms: Times) -> Track:
+    """Give a track whose steps from and to some readings are estimates: their time is a guess.
+
+    What was counted stands; only when it was is in doubt.
+    """
+    at = np.searchsorted(track.times_ms, times_ms)
+    last = len(track.times_ms) - 1
+    is_there = at <= last
+    is_there[is_there] = track.times_ms[at[is_there]] == times_ms[is_there]
+    steps = np.unique(np.concatenate([at[is_there] - 1, at[is_there]]))
+    steps = steps[(steps >= 0) & (steps < last)]
+    if not len(steps):
+        return track
+    known = zip(track.marked.tolist(), track.grades.tolist(), track.seen.tolist(), strict=True)
+    marks = [(s, Grade(g), seen) for s, g, seen in known]
+    marks += [(s, Grade.ESTIMATED, True) for s in steps.tolist()]
+    new = track_of(track.times_ms, track.counts, marks, track.events)
+    return replace(new, fills=track.fills, usual=track.usual)
 
 
 def totals_at(track: Track, edges_ms: Times) -> tuple[Ticks, NDArray[np.bool_]]:

@@ -19,9 +19,9 @@ from contract.measurand import MEASURANDS
 from contract.reading import PointId, Reading, Reason
 from server.periods import DAY_MS, HOUR_MS, Interval, Step, edges
 from server.rollup.model import Rollup
-from server.series import Series
+from server.series import Series, Times
 from server.site.model import Site
-from server.store.duck_read import by_point, count_readings, merged, read_packed
+from server.store.duck_read import by_point, count_readings, merged, read_doubts, read_packed
 from server.store.duck_rewrite import MEMORY
 from server.store.duck_rollups import DuckRollups
 from server.store.packed import (
@@ -137,6 +137,14 @@ class DuckStore:
             if found:
                 out[point] = merged(found)
         return out
+
+    def read_doubts(
+        self, points: Sequence[PointId], interval: Interval, reason: Reason
+    ) -> dict[PointId, Times]:
+        """Give when points were said to be doubtful for a reason, sorted; none: left out."""
+        numbers = {self._points[p]: p for p in points if p in self._points}
+        found = read_doubts(self._reader(), list(numbers), interval, reason)
+        return {numbers[n]: times for n, times in found.items()}
 
     def written_since(self, site: str, mark: int, now_ms: int) -> Written:
         """Give the spans written behind a mark, by point."""

@@ -126,3 +126,16 @@ def count_readings(
     finally:
         reader.execute("ROLLBACK")
     return int(found[0][0])
+
+
+def read_doubts(
+    reader: duckdb.DuckDBPyConnection, numbers: list[int], interval: Interval, reason: Reason
+) -> dict[int, Times]:
+    """Give when points were said to be doubtful for a reason, by point number."""
+    got = reader.execute(
+        "SELECT DISTINCT point, time_ms FROM flag WHERE reason = ? AND time_ms >= ?"
+        " AND time_ms < ? AND point IN (SELECT unnest(?)) ORDER BY point, time_ms",
+        [int(reason), interval.start_ms, interval.end_ms, numbers],
+    ).fetchnumpy()
+    point, times = np.asarray(got["point"]), np.asarray(got["time_ms"], np.int64)
+    return {int(n): times[point == n] for n in np.unique(point)}

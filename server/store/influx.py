@@ -34,7 +34,7 @@ from contract.measurand import MEASURANDS, Medium
 from contract.reading import PointId, Reading, Reason
 from server.periods import DAY_MS, Interval, Step, edges
 from server.rollup.model import Grade, Rollup
-from server.series import Series
+from server.series import Series, Times
 from server.site.model import Site
 from server.store.influxql import during, escaped, ident, literal
 from server.store.protocol import Receipt, WriteResult, Written
@@ -91,6 +91,24 @@ class InfluxStore:
     def read_many(self, points: Sequence[PointId], interval: Interval) -> dict[PointId, Series]:
         """Give several points' values."""
         return {p: self.read_series(p, interval) for p in points}
+
+    def read_doubts(
+        self, points: Sequence[PointId], interval: Interval, reason: Reason
+    ) -> dict[PointId, Times]:
+        """Give when points were said to be doubtful for a reason, sorted; none: left out."""
+        out: dict[PointId, Times] = {}
+        for p in points:
+            if p.measurand not in MEASURANDS:  # of a meter that has no device
+                continue
+            field = ident(p.measurand + QUALITY_SUFFIX)
+            rows = self._select(
+                f"SELECT {field} FROM {ident(MEASURANDS[p.measurand].medium)}"
+                f" WHERE site = {literal(p.site)} AND device = {literal(p.device)}"
+                f" AND {during(interval)} AND {field} = {int(reason)}"
+            )
+            if rows:
+                out[p] = np.array([r["time"] for r in rows], np.int64)
+        return out
 
     def read_last(self, site: str) -> Sequence[Reading]:
         """Give the newest reading of every point of a site, bad ones included."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from contract.reading import PointId, Reading
+from contract.reading import PointId, Reading, Reason
 from server.periods import Interval, Step
 from server.rollup.model import Rollup
-from server.series import Series
+from server.series import Series, Times
 from server.site.model import Site
 
 
@@ -60,6 +60,11 @@ class Store(Protocol):
 
     def read_many(self, points: Sequence[PointId], interval: Interval) -> dict[PointId, Series]:
         """Give several points' values at once; a point without values has an empty series."""
+
+    def read_doubts(
+        self, points: Sequence[PointId], interval: Interval, reason: Reason
+    ) -> dict[PointId, Times]:
+        """Give when points were said to be doubtful for a reason, sorted; none: left out."""
 
     def read_last(self, site: str) -> Sequence[Reading]:
         """Give the newest reading of every point of a site, bad ones included."""

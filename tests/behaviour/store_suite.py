@@ -45,6 +45,17 @@ class StoreSuite:
         assert series.times_ms.tolist() == [T0, T0 + 1000]
         assert series.values.tolist() == [1.5, 2.25]
 
+    def test_doubts_are_found_by_their_reason(self, store: Store) -> None:
+        guess, other = Reason.CLOCK_UNSYNCED, PointId("s", "E02", POINT.measurand)
+        put(store, reading(1, 0), Reading(POINT, T0 + 1000, 2.0, guess))
+        put(store, Reading(POINT, T0 + 2000, 3.0, guess), Reading(POINT, T0 + 3000, 4.0, guess))
+        put(store, Reading(POINT, T0 + 4000, None, Reason.TIMEOUT), reading(1, 0, other))
+        span = Interval(T0, T0 + 3000)
+        found = store.read_doubts([POINT, other], span, guess)
+        assert {p: t.tolist() for p, t in found.items()} == {POINT: [T0 + 1000, T0 + 2000]}
+        assert store.read_series(POINT, ALL).values.tolist() == [1, 2, 3, 4]
+        assert not store.read_doubts([other], span, guess)
+
     def test_intervals_are_half_open(self, store: Store) -> None:
         put(store, reading(1, 0), reading(2, 1000), reading(3, 2000))
         found = store.read_series(POINT, Interval(T0 + 1000, T0 + 2000))

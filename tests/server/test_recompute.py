@@ -16,6 +16,7 @@ from server.jobs.schedule import Schedule
 from server.jobs.touched import apply_site
 from server.jobs.works import Works
 from server.periods import DAY_MS, HOUR_MS, KEPT_STEPS, MINUTE_MS, Interval, Step
+from server.rollup.model import Grade
 from server.rollup.places import place_key, places
 from server.site.expression import parse
 from server.site.model import (
@@ -285,3 +286,27 @@ def test_housekeeping_is_done_once_a_day_however_often_the_server_starts(tmp_pat
             schedule.keep_raw_months = 2 if at == NOW else -1
             schedule.maintain()
             assert (live.store.first_ms("s") is not None) is keeps_any
+
+
+def test_what_was_counted_at_a_guessed_time_stands_as_an_estimate(tmp_path: Path) -> None:
+    lines = [("E0", T0 + n * HOUR_MS // 4, 100.0 + n) for n in range(40)]
+    guessed = range(12, 17)  # read before the time was known
+    body = "\n".join(
+        f"electricity,device=E0,site=s energy_import_kwh={v!r},energy_import_kwh_q=1.0 {t}"
+        for _, t, v in (lines[n] for n in guessed)
+    )
+    span = Interval(T0, lines[-1][1])
+    with works(tmp_path / "live") as live, works(tmp_path / "fresh") as fresh:
+        write(live, [row for n, row in enumerate(lines) if n not in guessed])
+        Schedule(live, FixedClock(NOW)).roll_up()
+        assert not live.store.write_lines(body.encode()).errors
+        Schedule(live, FixedClock(NOW)).roll_up()
+        found = live.store.read_rollups(live.site, ["E0"], Step.QUARTER, span)["E0"]
+        write(fresh, lines)
+        assert not fresh.store.write_lines(body.encode()).errors
+        roll_up(fresh, WHOLE, NOW)
+        assert_same(live, fresh)
+    assert found.values.tolist() == [1.0] * 39
+    assert found.coverage.tolist() == [1.0] * 39
+    estimated = np.flatnonzero(found.grades == Grade.ESTIMATED).tolist()
+    assert estimated == list(range(11, 17))
