@@ -163,9 +163,15 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def parcel_of(row: tuple[Any, ...]) -> Parcel:
-    """Give the parcel of a row of the table."""
+    """Give the parcel of a row of the table; sqlite3.DatabaseError when it cannot be one."""
     position, outbox_id, sequence, oldest, newest, readings, boot, rounds, body = row
-    spoken = tuple(map(tuple, json.loads(rounds))) if rounds else ()
+    numbers = (position, outbox_id, sequence, oldest, newest, readings)
+    if not (isinstance(body, bytes) and all(isinstance(n, int) for n in numbers)):
+        raise sqlite3.DatabaseError(f"damaged row at position {position!r}")
+    try:
+        spoken = tuple(map(tuple, json.loads(rounds))) if rounds else ()
+    except (ValueError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"damaged row at position {position!r}") from error
     return Parcel(position, outbox_id, sequence, oldest, newest, readings, boot, spoken, body)
 
 

@@ -11,11 +11,14 @@ from edge.outbox.parcel import Parcel, gzip_lines
 def restamped(
     parcel: Parcel, to_slot: Callable[[int, int], int], doubt: Reason | None = None
 ) -> Parcel:
-    """Give a held parcel as one that may be sent.
+    """Give a held parcel as one that may be sent; ValueError and the like when it is damaged.
 
     `to_slot(stamped slot, interval)` gives the true slot; `doubt` goes beside every good value.
     """
-    lines = iter(parcel.lines())
+    found = parcel.lines()
+    lines = iter(found)
+    if sum(count for count, *_ in parcel.rounds) != len(found):
+        raise ValueError(f"other lines than were put in parcel {parcel.sequence}")
     slots, out = [], []
     for count, stamped_ms, _, interval_ms in parcel.rounds:
         slots.append(to_slot(stamped_ms, interval_ms))
