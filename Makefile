@@ -6,7 +6,7 @@ RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check test-real soak bench bench-server bench-edge lock clean
+.PHONY: demo test check test-real soak bench bench-server bench-edge bench-outbox lock clean
 
 demo: $(RUN)  ## the whole line on this machine; ONCE=1 stops after the table
 	$(BIN)/compound-sim demo $(if $(ONCE),--once)
@@ -37,6 +37,9 @@ bench-server: $(DEV)  ## exact consumption at scale beside the plain ways; DAYS=
 # --no-install-recommends collectd-core; its service need not run)
 bench-edge: $(DEV)  ## lines, meters, agents and a dead unit beside their limits; SOAK_MIN=30 for memory
 	$(BIN)/python -m tests.bench.edge
+
+bench-outbox: $(DEV)  ## what the outbox writes, how fast a backlog goes; DAYS=3 for a shorter one
+	$(BIN)/python -m tests.bench.outbox
 
 lock: ## renew requirements/*.txt (versions and hashes, no addresses)
 	$(PYTHON) -m venv .venv-lock
