@@ -6,7 +6,7 @@ RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check test-real soak bench bench-server bench-edge bench-flash lock clean
+.PHONY: demo test check test-real soak bench bench-server bench-edge bench-outbox bench-flash bench-delivery lock clean
 
 demo: $(RUN)  ## the whole line on this machine; ONCE=1 stops after the table
 	$(BIN)/compound-sim demo $(if $(ONCE),--once)
@@ -40,6 +40,12 @@ bench-edge: $(DEV)  ## lines, meters, agents and a dead unit beside their limits
 
 bench-flash: $(DEV)  ## what the agent writes to its card a day; ROUNDS=8640 for a day's rounds
 	$(BIN)/python -m tests.bench.flash
+
+bench-outbox: $(DEV)  ## what the outbox writes, how fast a backlog goes; DAYS=3 for a shorter one
+	$(BIN)/python -m tests.bench.outbox
+
+bench-delivery: $(DEV)  ## what it costs to prove a year of deliveries
+	$(BIN)/python -m tests.bench.delivery
 
 lock: ## renew requirements/*.txt (versions and hashes, no addresses)
 	$(PYTHON) -m venv .venv-lock

@@ -6,9 +6,10 @@ from edge.clock.kept import KeptTime
 from edge.clock.machine import Machine, ThisMachine, usual_trust
 from edge.clock.marks import ClockMark, Holder, ToSlot, restamped
 from edge.clock.truth import Look, TimeSource, Trust
-from edge.clock.watch import Ask, server_asker, watch_clock
+from edge.clock.watch import X509_NO_CHECK_TIME, Ask, server_asker, watch_clock
 
 __all__ = [
+    "X509_NO_CHECK_TIME",
     "AgentClock",
     "Ask",
     "ClockMark",

@@ -62,6 +62,14 @@ class AgentClock:
         """Say whether the time is known."""
         return self._truth.is_known
 
+    @property
+    def has_only_the_server(self) -> bool:
+        """Say whether the wall clock may be far off, and only a server can tell: the dates of
+        its certificate say nothing then.
+        """
+        source, trust = self._truth.source, self._truth.trust
+        return source is TimeSource.SERVER or (source is TimeSource.NONE and trust == "server")
+
     async def until_known(self, timeout_s: float) -> None:
         """Wait until the time is known, but no longer than that."""
         with suppress(TimeoutError):

@@ -29,7 +29,8 @@ def fault_of(error: sqlite3.Error | OSError) -> Fault:
     """Give what an error asks for."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
-        return Fault.DAMAGED if type(error) is sqlite3.DatabaseError else Fault.UNUSABLE
+        damaged = type(error) in {sqlite3.DatabaseError, sqlite3.OperationalError}
+        return Fault.DAMAGED if damaged else Fault.UNUSABLE  # such as text that is not UTF-8
     if code & 0xFF in _BUSY:
         return Fault.BUSY
     return Fault.DAMAGED if code & 0xFF in _DAMAGED else Fault.UNUSABLE

@@ -14,6 +14,7 @@ from edge.outbox.bounds import Present, Shed, Shedder
 from edge.outbox.broken import Fault
 from edge.outbox.delivery import DeliveryLines
 from edge.outbox.parcel import (
+    DAMAGED,
     PRIMARY,
     Batch,
     Bounds,
@@ -99,7 +100,7 @@ class Keeper:
         """Give a boot's held parcels their true times; give how many.  sqlite3.Error."""
         done = 0
         while held := self.store.held(boot_id, AT_ONCE):
-            self._rewrite(held, [released(p, to_slot, doubt) for p in held])
+            self._rewrite(held, [_let_go(p, to_slot, doubt) for p in held])
             done += len(held)
         return done
 
@@ -237,6 +238,13 @@ class Keeper:
     @property
     def _shedder(self) -> Shedder:
         return self._disk_shedder if self.store.ram is None else self._ram_shedder
+
+
+def _let_go(parcel: Parcel, to_slot: ToSlot, doubt: Reason) -> Parcel:
+    try:
+        return released(parcel, to_slot, doubt)
+    except DAMAGED:  # it is set aside when it is sent
+        return replace(parcel, boot=None, rounds=())
 
 
 def next_of(outbox_id: int) -> str:

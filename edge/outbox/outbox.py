@@ -143,7 +143,11 @@ class Outbox:
         """
         with self._lock:
             self.commit()
-            return self._keeper.restamp(boot_id, to_slot, doubt)
+            try:
+                return self._keeper.restamp(boot_id, to_slot, doubt)
+            except (sqlite3.Error, OSError) as error:
+                self._keeper.fall(error)
+                return self._keeper.restamp(boot_id, to_slot, doubt)
 
     def sequence_next(self, outbox_id: int) -> int | None:
         """Give the number the next parcel of a ledger gets: all below have been given out."""

@@ -107,9 +107,13 @@ class Pusher:
         """Deliver a refused batch's good lines and set the poison aside."""
         refused = [_refused(p, "", _DAMAGED) for p in batch if not _is_readable(p)]
         lines = [(p, line) for p in batch if _is_readable(p) for line in p.lines()]
-        sift = Sift(self._poster(batch), [line for _, line in lines], _MOST_REQUESTS)
+        texts, post = [line for _, line in lines], self._poster(batch)
+        sift = Sift(post, texts, _MOST_REQUESTS)
         try:
-            sift.run(why)
+            # with a damaged body in between, nothing is known of the lines yet
+            found = post(texts, True) if refused else why
+            if found is not None:
+                sift.run(found)
         except DeliveryError:
             self._settle_part(batch, lines, sift)
             raise

@@ -2,8 +2,10 @@
 
 import contextlib
 import gzip
+import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -14,7 +16,14 @@ Answer = tuple[int, dict[str, str], bytes]
 class Sink:
     """Answers each POST by `script(lines)`; lines of bodies answered 204 are kept."""
 
-    def __init__(self, script: Callable[[list[str]], Answer], delay_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        script: Callable[[list[str]], Answer],
+        delay_s: float = 0.0,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.script = script
+        self.authorize: Callable[[str], bool] = lambda told: True
         self.kept: list[str] = []
         self.posts = 0
         sink = self
@@ -22,9 +31,16 @@ class Sink:
         class Door(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                lines = [ln for ln in gzip.decompress(body).decode().split("\n") if ln]
                 sink.posts += 1
-                status, headers, content = script(lines)
+                try:
+                    lines = [ln for ln in gzip.decompress(body).decode().split("\n") if ln]
+                except (OSError, EOFError, zlib.error):
+                    lines = []
+                    answer: Answer = (400, {}, b'{"message":"expected gzip"}')
+                else:
+                    is_known = sink.authorize(self.headers.get("Authorization", ""))
+                    answer = sink.script(lines) if is_known else (401, {}, b"")
+                status, headers, content = answer
                 if status == 0:
                     time.sleep(delay_s)
                     status = 204
@@ -42,7 +58,10 @@ class Sink:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if context is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "Sink":
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 
 from contract.line import parse_line
+from contract.reading import Reason
 from edge.cli import main
+from edge.clock import ToSlot
 from edge.outbox import Bounds, DeliveryLines, Outbox, Quarantine, Refused, Terms
 from tests.behaviour.outbox_suite import T0, TestClock, line, slots
 
 WIDE = Bounds(10**9, 10**15)
 TERMS = Terms(commit_interval_s=3600)
+DAMAGES = (
+    "UPDATE parcel SET boot = 'b', rounds = '[' WHERE position = 3",
+    "UPDATE parcel SET readings = 'x' WHERE position = 3",
+    "UPDATE parcel SET body = 'x' WHERE position = 3",
+)
 
 
 def opened(folder: Path, **more: object) -> Outbox:
@@ -96,6 +103,20 @@ def test_damage_that_shows_while_it_runs_is_survived(tmp_path: Path) -> None:
     box.close()
     with closing(sqlite3.connect(box.path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_row_that_makes_no_sense_is_damage_too(tmp_path: Path, damage: str) -> None:
+    box = filled(tmp_path, 5)
+    with closing(sqlite3.connect(box.path, isolation_level=None)) as db:
+        db.execute(damage)
+    while not (batch := box.take(10**9)) or box.set_aside is None:
+        box.settle(batch)
+        box.restamp("b", ToSlot(0), Reason.CLOCK_UNSYNCED)
+    assert set(slots(batch)) <= {0, 1, 3, 4}
+    box.put("bus", T0 + 9000, [line(T0 + 9000)], 1)
+    box.commit()
+    assert line(T0 + 9000) in all_lines(box)
 
 
 def test_only_the_newest_broken_files_are_kept(tmp_path: Path) -> None:

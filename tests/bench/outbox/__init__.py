@@ -1,0 +1,1 @@
+"""What the outbox and the push cost, beside the plain way."""
