@@ -163,6 +163,7 @@ class Agent:
             clock = AgentClock.build(kept, config.clock.trust, reached_ms)
         outbox.use(clock)
         progress = Progress(_patience_s(config, buses), clock)
+        progress.watch("outbox", outbox.is_stuck)
         pushers = [Pusher(config, outbox, clock)]
         pushers += [Pusher(config, outbox, clock, copy, copy.id) for copy in config.copies]
         token, started_s = config.push.token_file.read_text("utf-8").strip(), clock.monotonic_s()

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from edge.health import is_under_systemd
 from edge.status import ask, socket_path
 
 WRONG_CONFIG_WAIT_S = 60
+GC_THRESHOLDS = 20_000, 20, 20  # a twentieth of the processor time for garbage there is not
 
 
 def add_run(commands: Any) -> None:
@@ -45,6 +47,8 @@ def _run(args: argparse.Namespace) -> int:
 
     async def run() -> bool:
         agent = Agent.build(config, configs=book)
+        gc.freeze()  # what is there now stays; what a round makes is freed by its counts
+        gc.set_threshold(*GC_THRESHOLDS)
         await agent.run()
         return agent.is_again
 

@@ -18,7 +18,7 @@ from edge.outbox.delivery import DeliveryLines
 from edge.outbox.keeper import Keeper
 from edge.outbox.parcel import PRIMARY, Batch, Bounds, Parcel, Refused, Round, Span
 
-COMMIT_INTERVAL_S = 1.0
+COMMIT_INTERVAL_S, STUCK_S = 1.0, 120.0
 _TRIES = 3  # of one commit: on the file, on a fresh one, in memory
 _MOST_ROUNDS = 100_000  # that wait while a disk hangs
 log = structlog.get_logger()
@@ -61,6 +61,7 @@ class Outbox:
         self._committer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._healing_at_s = self._clock.monotonic_s()
+        self._waiting_s: float | None = None  # since when something waits to be written
 
     def use(self, clock: Clock) -> None:
         """Tell the time by another clock; before anything is put."""
@@ -83,7 +84,13 @@ class Outbox:
         if self._committer is None:
             self._start()
         if not self._something.is_set():
+            self._waiting_s = self._clock.monotonic_s()
             self._something.set()
+
+    def is_stuck(self) -> bool:
+        """Say whether something has waited to be written for far longer than it ever should."""
+        since_s = self._waiting_s
+        return since_s is not None and self._clock.monotonic_s() - since_s > STUCK_S
 
     def commit(self) -> None:
         """Write what waits to be written, now; sqlite3.Error when the file is busy for long."""
@@ -213,7 +220,7 @@ class Outbox:
             self._something.clear()
             try:
                 self.commit()
-                is_busy = False
+                is_busy, self._waiting_s = False, None
             except (sqlite3.Error, OSError) as error:
                 if not is_busy:
                     log.warning("outbox_busy", error=str(error), rounds=len(self._rounds))

@@ -14,13 +14,17 @@ from edge.poller.holes import HoleBook
 
 _TIMER_SLACK_S = 0.002  # a timer may fire a hair early; a slot must not be read before it begins
 _LONGEST_SLEEP_S = 10.0  # a clock that has been set is noticed after this long
-_STAGGER_SHARE, _STAGGER_MAX_S = 0.2, 2.0
+_STAGGER_SHARE, _STAGGER_MAX_S, _STAGGER_STEP_MS = 0.2, 2.0, 2
 log = structlog.get_logger()
 
 
 def stagger_ms(number: int, buses: int, interval_ms: int) -> int:
-    """Give how long after its slot the bus `number` (from 0) of some buses begins its rounds."""
-    return int(min(_STAGGER_SHARE * interval_ms, _STAGGER_MAX_S * 1000) * number / max(buses, 1))
+    """Give how long after its slot the bus `number` (from 0) of some buses begins its rounds.
+
+    Many buses begin a few at a time: one wake-up of the process serves them all.
+    """
+    span_ms = min(_STAGGER_SHARE * interval_ms, _STAGGER_MAX_S * 1000)
+    return int(span_ms * number / max(buses, 1)) // _STAGGER_STEP_MS * _STAGGER_STEP_MS
 
 
 class Keeper(Protocol):

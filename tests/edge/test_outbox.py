@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from contract.clock import SystemClock
 from contract.line import decode
 from contract.reading import Reason
 from edge.clock import ClockMark, ToSlot
@@ -281,3 +282,26 @@ def test_a_file_of_a_later_version_is_set_aside(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     db.close()
     assert filled(tmp_path / "o.db", 1).set_aside is not None
+
+
+def test_rounds_that_cannot_be_written_for_long_are_told(tmp_path: Path) -> None:
+    class Later(SystemClock):
+        ahead_s = 0.0
+
+        def monotonic_s(self) -> float:
+            return super().monotonic_s() + self.ahead_s
+
+    clock = Later()
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(commit_interval_s=0.01), clock=clock)
+    assert not box.is_stuck()
+    with box._lock:  # as a disk that hangs
+        box.put("bus", 1000, [LINE.format(1000)], 1)
+        clock.ahead_s = 100.0
+        assert not box.is_stuck()
+        clock.ahead_s = 121.0
+        assert box.is_stuck()
+    until_s = time.monotonic() + 30
+    while box.is_stuck() and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert not box.is_stuck()
+    box.close()
