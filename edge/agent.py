@@ -218,15 +218,17 @@ class Agent:
                 state.error = str(error)
             else:
                 wait_s = pushed.wait_s
-                if state.error is not None and pushed.readings:
+                if state.error is not None and pushed.parcels:
                     waiting = self.outbox.waiting()[0]
                     log.info("push_recovered", loop=name, parcels_waiting=waiting)
                     state.error = None
-                if pushed.readings:
+                if pushed.parcels:
                     state.good_at_s = self.clock.monotonic_s()
                 if pushed.quarantined:
                     log.warning("lines_quarantined", loop=name, lines=pushed.quarantined)
             self.progress.moved(name)
+            if self.outbox.is_writing():
+                self.progress.moved("outbox")
             await asyncio.sleep(wait_s)
 
     async def _health(self) -> None:
@@ -304,5 +306,6 @@ def name_of(pusher: Pusher) -> str:
 def _patience_s(config: AgentConfig, buses: Sequence[Bus]) -> dict[str, float]:
     """Give how long each loop may take for a turn."""
     intervals_s = {b.name: b.interval_ms / 1000 for b in buses} | {PRIMARY: config.push.interval_s}
+    intervals_s |= {"outbox": config.outbox.commit_interval_s}
     intervals_s |= {f"{PRIMARY}:{copy.id}": copy.interval_s for copy in config.copies}
     return {n: max(PATIENCE_INTERVALS * s, PATIENCE_LEAST_S) for n, s in intervals_s.items()}

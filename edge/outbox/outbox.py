@@ -19,7 +19,8 @@ from edge.outbox.parcel import PRIMARY, Batch, Bounds, ClockMark, Parcel, Refuse
 
 COMMIT_INTERVAL_S = 1.0
 _TRIES = 3  # of one commit: on the file, on a fresh one, in memory
-_MOST_ROUNDS = 100_000  # that wait while a disk hangs
+_MOST_ROUNDS = 100_000  # that wait while a disk is busy
+_SLOWEST_S = 60.0  # a commit beside the interval
 log = structlog.get_logger()
 
 
@@ -59,7 +60,7 @@ class Outbox:
         self._something, self._closing = threading.Event(), threading.Event()
         self._committer: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._healing_at_s = self._clock.monotonic_s()
+        self._healing_at_s = self._written_at_s = self._clock.monotonic_s()
 
     def put(
         self,
@@ -70,6 +71,8 @@ class Outbox:
         mark: ClockMark | None = None,
     ) -> None:
         """Take a bus's round in, to be written with the next commit; never waits."""
+        if not self._rounds:
+            self._written_at_s = self._clock.monotonic_s()
         self._rounds.append(Round(bus, slot_ms, lines, readings, mark))
         self._keeper.slots[bus] = slot_ms
         if self._committer is None:
@@ -161,6 +164,10 @@ class Outbox:
         """Give (parcels, bytes) that wait to be pushed."""
         return self._keeper.waiting, self._keeper.bytes
 
+    def is_writing(self) -> bool:
+        """Say whether nothing waits to be written for longer than a disk may take."""
+        return not self._rounds or self._clock.monotonic_s() - self._written_at_s < _SLOWEST_S
+
     def tally(self, name: str) -> int:
         """Give a count kept over restarts.
 
@@ -226,6 +233,7 @@ class Outbox:
                     if self._keeper.fall(error) is Fault.BUSY or not tries_left:
                         raise
                 else:
+                    self._written_at_s = self._clock.monotonic_s()
                     return
 
     def _heal(self, *, now: bool) -> None:

@@ -278,3 +278,33 @@ def test_a_file_of_a_later_version_is_set_aside(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     db.close()
     assert filled(tmp_path / "o.db", 1).set_aside is not None
+
+
+def test_no_text_stops_the_committer(tmp_path: Path) -> None:
+    box = filled(tmp_path / "o.db", 1)
+    box.put("bus", 1000, ["electricity,device=\ud800,site=s power_kw=1.0 1000"], 1)
+    box.commit()
+    assert len(box.take(10**6)) == 2
+
+
+def test_the_outbox_says_when_it_does_not_write(tmp_path: Path) -> None:
+    class Clock:
+        now_s = 0.0
+
+        def now_ms(self) -> int:
+            return 0
+
+        def monotonic_s(self) -> float:
+            return self.now_s
+
+    clock = Clock()
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(3600), clock=clock)
+    clock.now_s = 1000
+    assert box.is_writing()  # nothing waits
+    box.put("bus", 1000, [LINE.format(1000)], 1)
+    assert box.is_writing()
+    clock.now_s = 1070
+    box.put("bus", 2000, [LINE.format(2000)], 1)
+    assert not box.is_writing()
+    box.commit()
+    assert box.is_writing()
