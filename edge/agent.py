@@ -163,7 +163,7 @@ class Agent:
             clock = AgentClock.build(kept, config.clock.trust, reached_ms)
         outbox.use(clock)
         progress = Progress(_patience_s(config, buses), clock)
-        progress.watch("outbox", outbox.is_stuck)
+        progress.watch("outbox", lambda: not outbox.is_writing())
         pushers = [Pusher(config, outbox, clock)]
         pushers += [Pusher(config, outbox, clock, copy, copy.id) for copy in config.copies]
         token, started_s = config.push.token_file.read_text("utf-8").strip(), clock.monotonic_s()
@@ -254,15 +254,17 @@ class Agent:
                 state.error = str(error)
             else:
                 wait_s = pushed.wait_s
-                if state.error is not None and pushed.readings:
+                if state.error is not None and pushed.parcels:
                     waiting = self.outbox.waiting()[0]
                     log.info("push_recovered", loop=name, parcels_waiting=waiting)
                     state.error = None
-                if pushed.readings:
+                if pushed.parcels:
                     state.good_at_s = self.clock.monotonic_s()
                 if pushed.quarantined:
                     log.warning("lines_quarantined", loop=name, lines=pushed.quarantined)
             self.progress.moved(name)
+            if self.outbox.is_writing():
+                self.progress.moved("outbox")
             await asyncio.sleep(wait_s)
 
     async def _health(self) -> None:
@@ -346,5 +348,6 @@ def name_of(pusher: Pusher) -> str:
 def _patience_s(config: AgentConfig, buses: Sequence[Bus]) -> dict[str, float]:
     """Give how long each loop may take for a turn."""
     intervals_s = {b.name: b.interval_ms / 1000 for b in buses} | {PRIMARY: config.push.interval_s}
+    intervals_s |= {"outbox": config.outbox.commit_interval_s}
     intervals_s |= {f"{PRIMARY}:{copy.id}": copy.interval_s for copy in config.copies}
     return {n: max(PATIENCE_INTERVALS * s, PATIENCE_LEAST_S) for n, s in intervals_s.items()}

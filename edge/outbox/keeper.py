@@ -216,9 +216,12 @@ class Keeper:
 
     def _recount(self) -> None:
         primary = self.positions.primary
-        sizes = [size for position, _, size, _, _ in self.store.sizes() if position not in primary]
-        self.waiting, self.bytes = len(sizes), sum(sizes)
-        self.positions.counted(self.store.sizes())
+        self.waiting = self.bytes = 0
+        for position, _, size, _, _ in self.store.sizes():
+            if position not in primary:
+                self.waiting += 1
+                self.bytes += size
+        self.positions.counted(self.store.sizes)
 
     def _tell(self) -> None:
         """Log once what happened to the file."""

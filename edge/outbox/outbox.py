@@ -18,9 +18,10 @@ from edge.outbox.delivery import DeliveryLines
 from edge.outbox.keeper import Keeper
 from edge.outbox.parcel import PRIMARY, Batch, Bounds, Parcel, Refused, Round, Span
 
-COMMIT_INTERVAL_S, STUCK_S = 1.0, 120.0
+COMMIT_INTERVAL_S = 1.0
 _TRIES = 3  # of one commit: on the file, on a fresh one, in memory
-_MOST_ROUNDS = 100_000  # that wait while a disk hangs
+_MOST_ROUNDS = 100_000  # that wait while a disk is busy
+_SLOWEST_S = 60.0  # a commit beside the interval
 log = structlog.get_logger()
 
 
@@ -60,15 +61,14 @@ class Outbox:
         self._something, self._closing = threading.Event(), threading.Event()
         self._committer: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._healing_at_s = self._clock.monotonic_s()
-        self._waiting_s: float | None = None  # since when something waits to be written
+        self._healing_at_s = self._written_at_s = self._clock.monotonic_s()
 
     def use(self, clock: Clock) -> None:
         """Tell the time by another clock; before anything is put."""
         self._clock = self._keeper.clock = clock
         if self.delivery is not None:
             self.delivery.clock = clock
-        self._healing_at_s = clock.monotonic_s()
+        self._healing_at_s = self._written_at_s = clock.monotonic_s()
 
     def put(
         self,
@@ -79,18 +79,14 @@ class Outbox:
         mark: ClockMark | None = None,
     ) -> None:
         """Take a bus's round in, to be written with the next commit; never waits."""
+        if not self._rounds:
+            self._written_at_s = self._clock.monotonic_s()
         self._rounds.append(Round(bus, slot_ms, lines, readings, mark))
         self._keeper.slots[bus] = slot_ms
         if self._committer is None:
             self._start()
         if not self._something.is_set():
-            self._waiting_s = self._clock.monotonic_s()
             self._something.set()
-
-    def is_stuck(self) -> bool:
-        """Say whether something has waited to be written for far longer than it ever should."""
-        since_s = self._waiting_s
-        return since_s is not None and self._clock.monotonic_s() - since_s > STUCK_S
 
     def commit(self) -> None:
         """Write what waits to be written, now; sqlite3.Error when the file is busy for long."""
@@ -174,6 +170,10 @@ class Outbox:
         """Give (parcels, bytes) that wait to be pushed."""
         return self._keeper.waiting, self._keeper.bytes
 
+    def is_writing(self) -> bool:
+        """Say whether nothing waits to be written for longer than a disk may take."""
+        return not self._rounds or self._clock.monotonic_s() - self._written_at_s < _SLOWEST_S
+
     def tally(self, name: str) -> int:
         """Give a count kept over restarts.
 
@@ -220,7 +220,7 @@ class Outbox:
             self._something.clear()
             try:
                 self.commit()
-                is_busy, self._waiting_s = False, None
+                is_busy = False
             except (sqlite3.Error, OSError) as error:
                 if not is_busy:
                     log.warning("outbox_busy", error=str(error), rounds=len(self._rounds))
@@ -239,6 +239,7 @@ class Outbox:
                     if self._keeper.fall(error) is Fault.BUSY or not tries_left:
                         raise
                 else:
+                    self._written_at_s = self._clock.monotonic_s()
                     return
 
     def _heal(self, *, now: bool) -> None:

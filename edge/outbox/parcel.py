@@ -85,7 +85,8 @@ class Change:
 
 def gzip_lines(lines: Iterable[str]) -> bytes:
     """Give lines as one gzip member that others can simply follow."""
-    return gzip.compress("".join(f"{ln}\n" for ln in lines).encode("utf-8"), 1, mtime=0)
+    text = "".join(f"{ln}\n" for ln in lines)
+    return gzip.compress(text.encode("utf-8", "replace"), 1, mtime=0)  # no text stops a commit
 
 
 def packed(rounds: Iterable[Round], outbox_id: int, position: int, sequence: int) -> list[Parcel]:

@@ -1,6 +1,6 @@
 """How far each destination is: what it has settled, and what it was offered."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from edge.outbox.ledger import Size
 from edge.outbox.parcel import PRIMARY, Bounds, Parcel, Span
@@ -29,10 +29,10 @@ class Positions:
         """Give what the primary destination has settled."""
         return self._settled[PRIMARY]
 
-    def counted(self, sizes: Iterable[Size]) -> None:
+    def counted(self, sizes: Callable[[], Iterable[Size]]) -> None:
         """Count anew what waits for copies alone."""
         self._owed = dict.fromkeys(self._copies, 0)
-        for position, _, size, _, _ in sizes:
+        for position, _, size, _, _ in sizes() if self._copies else ():
             if position in self.primary:
                 for name in self._copies:
                     self._owed[name] += size * (position not in self._settled[name])

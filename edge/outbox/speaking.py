@@ -102,10 +102,10 @@ def told_in(parcel: Parcel) -> Lost:
     """Give the losses that a parcel's lines tell of."""
     lost: Lost = {}
     try:
-        lines = [line for line in parcel.lines() if _TOLD in line]
+        told = [parse_line(line).fields for line in parcel.lines() if _TOLD in line]
     except DAMAGED:
         return lost
-    for fields in (parse_line(line).fields for line in lines):
+    for fields in told:
         first, last, readings = (int(fields.get(n, 0)) for n in _DROPPED)
         lost = joined(lost, {int(fields["outbox_id"]): (first, last, readings)})
     return lost

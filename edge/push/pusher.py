@@ -28,11 +28,12 @@ _DAMAGED = "damaged on disk"
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What one push did: readings delivered, lines quarantined, whether more may wait.
+    """What one push did: parcels and readings delivered, lines quarantined, whether more may wait.
 
     `wait_s` is how long until there may be something to do again.
     """
 
+    parcels: int
     readings: int
     quarantined: int
     more: bool
@@ -67,13 +68,13 @@ class Pusher:
             batch, is_replay = self.outbox.take(size, self.name), True
         if not batch:
             more = self._pace.replay_in_s() > 0
-            return Pushed(0, 0, more, self._wait_s(more=more))
+            return Pushed(0, 0, 0, more, self._wait_s(more=more))
         sent_bytes, began_s = sum(len(p.body) for p in batch), self._clock.monotonic_s()
         try:
             refused = self._deliver(batch)
         except TooLargeError:
             self._pace.shrink(sent_bytes)
-            return Pushed(0, 0, more=True, wait_s=0.0)
+            return Pushed(0, 0, 0, more=True, wait_s=0.0)
         except DeliveryError:
             self.failures_total += 1
             raise
@@ -81,7 +82,7 @@ class Pusher:
         self._pace.delivered(sent_bytes, took_s, is_replay=is_replay)
         more = self.outbox.is_owed(self.name)
         readings = sum(p.readings for p in batch)
-        return Pushed(readings, refused, more, self._wait_s(more=more))
+        return Pushed(len(batch), readings, refused, more, self._wait_s(more=more))
 
     def wait_s(self, error: DeliveryError) -> float:
         """Give how long to wait after a failure: the server's word, else back-off with jitter."""

@@ -36,7 +36,7 @@ from server.periods import DAY_MS, Interval, Step, edges
 from server.rollup.model import Grade, Rollup
 from server.series import Series, Times
 from server.site.model import Site
-from server.store.influxql import during, escaped, ident, literal
+from server.store.influxql import during, escaped, ident, literal, rollup_lines
 from server.store.protocol import Receipt, WriteResult, Written
 from server.store.receipts import is_delivery, receipts_of
 from server.store.tags import named
@@ -364,24 +364,6 @@ def set_up(
             return made
     except (ApiException, IndexError) as error:
         raise DeliveryError(f"InfluxDB refused the set-up: {error}", permanent=True) from error
-
-
-def rollup_lines(site: Site, r: Rollup) -> Iterator[str]:
-    """Give a rollup as line protocol, missing intervals left out."""
-    name = named(site, r.meter)
-    tags = ",".join(f"{k}={escaped(v)}" for k, v in sorted(name.tags.items()))
-    head = f"{name.measurement(r.step)},{tags}"
-    known = ~np.isnan(r.values)
-    rows = zip(
-        r.values[known].tolist(),
-        r.coverage[known].tolist(),
-        r.grades[known].tolist(),
-        r.starts_ms[known].tolist(),
-        strict=True,
-    )
-    for value, coverage, grade, start_ms in rows:
-        fields = f"{name.field}={value!r},coverage={coverage!r},grade={float(grade)!r}"
-        yield f"{head} {fields} {start_ms}"
 
 
 def _series(pairs: Sequence[tuple[int, float]]) -> Series:

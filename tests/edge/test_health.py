@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,3 +149,28 @@ def test_the_agent_stops_although_a_loop_loses_its_first_cancellation() -> None:
         return task.cancelled()
 
     assert in_virtual_time(stopped)
+
+
+def test_each_destination_has_a_loop_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "t2").write_text("t2")
+    copy = {"id": "province", "url": "http://127.0.0.1:9", "token_file": str(tmp_path / "t2")}
+
+    async def some_time() -> dict[str, Any]:
+        agent = Agent.build(config_in(tmp_path, copies=[copy]))
+        agent.outbox.put("bus", 1000, ["agent,device=a1,site=s uptime_s=1.0 1000"], 1)
+        agent.outbox.commit()
+        task = asyncio.create_task(agent.run())
+        for _ in range(3000):
+            if all(agent.pushing[p.name].error for p in agent.pushers):
+                break
+            await asyncio.sleep(0.02)
+        status = agent.status()
+        agent.stopping.set()
+        await task
+        return status
+
+    status = asyncio.run(some_time())
+    assert status["push"]["error"]
+    assert status["copies"]["province"]["error"]
+    assert status["outbox_in_ram"] is None
+    assert status["values"]["outbox_rounds"] >= 1

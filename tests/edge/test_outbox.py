@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from contract.clock import SystemClock
 from contract.line import decode
 from contract.reading import Reason
 from edge.clock import ClockMark, ToSlot
@@ -284,24 +283,31 @@ def test_a_file_of_a_later_version_is_set_aside(tmp_path: Path) -> None:
     assert filled(tmp_path / "o.db", 1).set_aside is not None
 
 
-def test_rounds_that_cannot_be_written_for_long_are_told(tmp_path: Path) -> None:
-    class Later(SystemClock):
-        ahead_s = 0.0
+def test_no_text_stops_the_committer(tmp_path: Path) -> None:
+    box = filled(tmp_path / "o.db", 1)
+    box.put("bus", 1000, ["electricity,device=\ud800,site=s power_kw=1.0 1000"], 1)
+    box.commit()
+    assert len(box.take(10**6)) == 2
+
+
+def test_the_outbox_says_when_it_does_not_write(tmp_path: Path) -> None:
+    class Clock:
+        now_s = 0.0
+
+        def now_ms(self) -> int:
+            return 0
 
         def monotonic_s(self) -> float:
-            return super().monotonic_s() + self.ahead_s
+            return self.now_s
 
-    clock = Later()
-    box = Outbox(tmp_path / "o.db", WIDE, Terms(commit_interval_s=0.01), clock=clock)
-    assert not box.is_stuck()
-    with box._lock:  # as a disk that hangs
-        box.put("bus", 1000, [LINE.format(1000)], 1)
-        clock.ahead_s = 100.0
-        assert not box.is_stuck()
-        clock.ahead_s = 121.0
-        assert box.is_stuck()
-    until_s = time.monotonic() + 30
-    while box.is_stuck() and time.monotonic() < until_s:
-        time.sleep(0.01)
-    assert not box.is_stuck()
-    box.close()
+    clock = Clock()
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(3600), clock=clock)
+    clock.now_s = 1000
+    assert box.is_writing()  # nothing waits
+    box.put("bus", 1000, [LINE.format(1000)], 1)
+    assert box.is_writing()
+    clock.now_s = 1070
+    box.put("bus", 2000, [LINE.format(2000)], 1)
+    assert not box.is_writing()
+    box.commit()
+    assert box.is_writing()
