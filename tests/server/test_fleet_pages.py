@@ -141,7 +141,7 @@ def test_a_store_that_lost_readings_is_found_out_by_counting(tmp_path: Path) -> 
 
 
 def test_joined_receipts_prove_what_the_receipts_proved(tmp_path: Path) -> None:
-    with running_server(tmp_path, FixedClock(NOW)) as server:
+    with running_server(tmp_path, FixedClock(NOW + 30 * DAY_MS)) as server:
         works = server.works
         server.write("\n".join(story()))
         before = agent_logs(works)
@@ -163,7 +163,7 @@ def test_joined_receipts_prove_what_the_receipts_proved(tmp_path: Path) -> None:
 
 
 def test_a_report_that_comes_late_is_kept_with_the_day_it_tells_of(tmp_path: Path) -> None:
-    with running_server(tmp_path, FixedClock(NOW)) as server:
+    with running_server(tmp_path, FixedClock(NOW + 5 * DAY_MS)) as server:
         server.write("\n".join(story()))
         roll_deliveries(server.works, NOW + 5 * DAY_MS)
         late = {"dropped_first": 361, "dropped_last": 365, "dropped_readings": 5}
