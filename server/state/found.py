@@ -14,7 +14,7 @@ from server.state import life
 from server.state.alert_rows import AlertRow, NewAlert, alert_columns, alert_row, as_json
 from server.state.alert_tables import proof
 from server.state.life import Condition, Work
-from server.state.schema import alert, transition
+from server.state.schema import alert, mark, transition
 
 TOLERANCE = 0.01  # a smaller share of a finished alert's excess is not worth a correction
 Grouping = Callable[[Sequence[AlertRow]], Mapping[int, int]]
@@ -51,6 +51,9 @@ class AlertsFound:
             return 0
         new = 0
         with self._engine.begin() as db:
+            # one pass after another: without the lock two could find the same alert new
+            passed = mark.c.value + 1
+            db.execute(update(mark).where(mark.c.name == "alert_passes").values(value=passed))
             known = self._known(db, min(j.start_ms for j in judged))
             for j in judged:
                 new += self._settle(db, j, known.get((j.rule, j.meter), []), now_ms)

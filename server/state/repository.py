@@ -22,6 +22,7 @@ from server.state.books import Books
 from server.state.fleet import Fleet
 from server.state.learned import Learned
 from server.state.life import FIRING, RESOLVED
+from server.state.outbound import Outbound
 from server.state.schema import alert, lease, mark
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -37,6 +38,7 @@ class State:
         self.fleet = Fleet(engine)
         self.inbox = Alerts(engine)
         self.learned = Learned(engine)
+        self.outbound = Outbound(engine)
 
     def alerts(
         self, start_ms: int = 0, end_ms: int = 2**53, *, is_open: bool | None = None

@@ -47,10 +47,13 @@ def upgrade() -> None:
     op.execute("UPDATE transition SET planned_ms = recorded_ms")
     for table in TABLES:
         table.create(op.get_bind())
+    # the row that passes lock, so that they follow one another
+    op.execute("INSERT INTO mark (name, value) VALUES ('alert_passes', 0)")
 
 
 def downgrade() -> None:
     """Drop the tables and columns."""
+    op.execute("DELETE FROM mark WHERE name = 'alert_passes'")
     for table in reversed(TABLES):
         table.drop(op.get_bind())
     op.drop_index("transition_unplanned", "transition")
