@@ -65,7 +65,9 @@ def single(told: Told, now_ms: int, zone: ZoneInfo, console_url: str) -> Words:
         lines.append(f"说明：{told.note}")
     if told.what in {"firing", "escalated", "reopened"}:
         lines.append(f"请处理：{told.advice}")
-    lines.append(f"工单：GD-{told.number:06d}" + _link(console_url, f"alerts/{told.number}"))
+    lines.append(f"工单：GD-{told.number:06d}")
+    if console_url:
+        lines.append(f"详情{_link(console_url, f'alerts/{told.number}')}")
     return Words(title, "\n".join(lines))
 
 

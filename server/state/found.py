@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, exists, func, insert, select, update
 
 from server.state import life
 from server.state.alert_rows import AlertRow, NewAlert, alert_columns, alert_row, as_json
-from server.state.alert_tables import proof
+from server.state.alert_tables import outbound_part, proof
 from server.state.life import Condition, Work
 from server.state.schema import alert, mark, transition
 
@@ -212,8 +212,18 @@ class AlertsFound:
         for row in firing:
             parent = parents.get(row.id)
             # what once stood behind a cause that is over stands for itself
-            if parent != row.parent_id:
-                self._set(db, row.id, {"parent_id": parent})
+            if parent == row.parent_id:
+                continue
+            self._set(db, row.id, {"parent_id": parent})
+            if parent is None:
+                self._tell_again(db, row.id)
+
+    def _tell_again(self, db: Connection, number: int) -> None:
+        """Let it be told that an alert fires, if no message has said so."""
+        t = transition.c
+        is_told = exists().where(outbound_part.c.transition_id == t.id)
+        firing = (t.alert_id == number) & (t.to_phase == life.FIRING) & ~is_told
+        db.execute(update(transition).where(firing).values(planned_ms=None))
 
     def _known(self, db: Connection, since_ms: int) -> dict[tuple[str, str], list[AlertRow]]:
         out: dict[tuple[str, str], list[AlertRow]] = {}

@@ -93,6 +93,13 @@ class Outbound:
             return False
         return True
 
+    def told(self, alerts: Sequence[int]) -> set[int]:
+        """Give those of the alerts that a message has spoken of."""
+        t = transition
+        query = select(t.c.alert_id).join(part, part.c.transition_id == t.c.id)
+        with self._engine.connect() as db:
+            return set(db.execute(query.where(t.c.alert_id.in_(alerts)).distinct()).scalars())
+
     def is_planned(self, channel: str, dedupe: str) -> bool:
         """Say whether a message was stored already."""
         query = select(o.c.id).where(o.c.channel == channel, o.c.dedupe == dedupe)

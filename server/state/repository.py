@@ -45,10 +45,9 @@ class State:
     ) -> list[AlertRow]:
         """Give the alerts that fired and touch [start_ms, end_ms), newest first.
 
-        What stands behind another alert of its cause, and what late data took back, is left out.
+        What stands behind another alert of its cause is there too, what late data took back not.
         """
         query = select(alert).where(alert.c.start_ms < end_ms, alert.c.phase.in_(_FIRED))
-        query = query.where(alert.c.parent_id.is_(None))
         query = query.where((alert.c.end_ms.is_(None)) | (alert.c.end_ms > start_ms))
         if is_open is not None:
             query = query.where(alert.c.end_ms.is_(None) if is_open else alert.c.end_ms.isnot(None))
