@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from contract.clock import Clock, SystemClock
 from server.analysis import Analysis
+from server.api.alerts import router as alerts_router
 from server.api.books import router as books_router
 from server.api.fleet import config_router
 from server.api.fleet import router as fleet_router
@@ -80,6 +81,7 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
     app.include_router(write_router(works.store, config.write_tokens, config.max_body_bytes))
     app.include_router(read_router)
     app.include_router(report_router)
+    app.include_router(alerts_router)
     app.include_router(jobs_router)
     app.include_router(books_router)
     app.include_router(fleet_router)

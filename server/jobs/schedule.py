@@ -14,6 +14,7 @@ from server.jobs.delivering import Deliverer
 from server.jobs.entries import FIXED
 from server.jobs.judging import judge_all
 from server.jobs.periods import review_periods
+from server.jobs.proving import prove_savings
 from server.jobs.receipts import roll_deliveries
 from server.jobs.rolling import roll_up_spans
 from server.jobs.telling import plan_briefs, plan_messages
@@ -103,8 +104,8 @@ class Schedule:
             self.deliverer = Deliverer(state, plan, self.clock, self.owner)
         state.inbox.escalate(plan.escalate_ms, now_ms)
         state.inbox.reopen_lasting(plan.reopen_ms, now_ms)
-        plan_messages(self.works, plan, now_ms)
-        plan_briefs(self.works, plan, now_ms)
+        plan_messages(self.works.desk, plan, now_ms)
+        plan_briefs(self.works.desk, plan, now_ms)
         self.deliverer.deliver()
 
     def maintain(self) -> None:
@@ -115,6 +116,7 @@ class Schedule:
         """
         state, now_ms = self.works.state, self.clock.now_ms()
         roll_deliveries(self.works, now_ms)
+        prove_savings(self.works, now_ms)
         last_ms = state.mark(MAINTAINED)
         if last_ms is not None and 0 <= now_ms - last_ms < DAY_MS:
             return

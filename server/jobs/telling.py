@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from server.factbook.workdays import calendar_gap
-from server.jobs.works import Works
+from server.jobs.works import Desk
 from server.notify import texts
 from server.notify.model import Channel, Group, NotifyPlan
 from server.notify.texts import Told, Words
@@ -25,9 +25,9 @@ _TOLD = frozenset({life.FIRING, life.RESOLVED, life.ESCALATED, life.CORRECTED, "
 Pair = tuple[TransitionRow, AlertRow]
 
 
-def plan_messages(works: Works, plan: NotifyPlan, now_ms: int) -> int:
+def plan_messages(desk: Desk, plan: NotifyPlan, now_ms: int) -> int:
     """Decide how each change of state is told and store the messages; give how many."""
-    outbound, zone = works.state.outbound, works.site.zone
+    outbound, zone = desk.state.outbound, desk.site.zone
     pairs = outbound.unplanned()
     spoken_of = outbound.told(sorted({a.id for _, a in pairs}))
     is_quiet = plan.is_quiet(datetime.fromtimestamp(now_ms / 1000, zone).time())
@@ -44,7 +44,7 @@ def plan_messages(works: Works, plan: NotifyPlan, now_ms: int) -> int:
             urgent.append((t, a))
         elif not is_quiet and t.recorded_ms < slot_ms:
             later.append((t, a))
-    composed = _Composed(works, plan, now_ms)
+    composed = Composed(desk, plan, now_ms)
     messages = [*composed.urgent(urgent), *composed.digests(later, slot_ms)]
     settled = [*silent, *(t.id for t, _ in urgent), *(t.id for t, _ in later)]
     if not settled or not outbound.plan(settled, messages, now_ms):
@@ -52,22 +52,22 @@ def plan_messages(works: Works, plan: NotifyPlan, now_ms: int) -> int:
     return len(messages)
 
 
-def plan_briefs(works: Works, plan: NotifyPlan, now_ms: int) -> int:
+def plan_briefs(desk: Desk, plan: NotifyPlan, now_ms: int) -> int:
     """Store the morning brief, the weekly list and the calendar's warning, each once a channel."""
-    at = datetime.fromtimestamp(now_ms / 1000, works.site.zone)
+    at = datetime.fromtimestamp(now_ms / 1000, desk.site.zone)
     if plan.morning is None:
         return 0
-    begins = datetime.combine(at.date(), plan.morning, tzinfo=works.site.zone)
+    begins = datetime.combine(at.date(), plan.morning, tzinfo=desk.site.zone)
     if not 0 <= now_ms - int(begins.timestamp() * 1000) < BRIEF_MS:
         return 0
-    composed = _Composed(works, plan, now_ms)
+    composed = Composed(desk, plan, now_ms)
     wanted = list(composed.briefs("morning", f"{at.month}月{at.day}日早间简报", at))
     if at.isoweekday() == plan.weekly_on:
         wanted += composed.briefs("weekly", "近七天清单", at)
     year = calendar_gap(at.date())
     if year is not None:
         wanted += composed.calendar(year, at)
-    outbound = works.state.outbound
+    outbound = desk.state.outbound
     new = [m for m in wanted if not outbound.is_planned(m.channel, m.dedupe)]
     return sum(outbound.plan((), [m], now_ms) for m in new)
 
@@ -86,15 +86,15 @@ def _is_worth(t: TransitionRow, a: AlertRow, now_ms: int, *, is_known: bool) -> 
     return is_known and (t.to_phase != life.ESCALATED or a.condition is Condition.FIRING)
 
 
-class _Composed:
+class Composed:
     """Messages of one moment."""
 
-    def __init__(self, works: Works, plan: NotifyPlan, now_ms: int) -> None:
-        self._works, self._plan, self._now_ms = works, plan, now_ms
-        self._rules = {r.id: r for r in works.rules}
-        self._places = {b.id: b.name for b in works.site.buildings}
-        self._places[works.site.id] = works.site.name
-        self._meters = {m.id: m.name for m in works.site.meters}
+    def __init__(self, desk: Desk, plan: NotifyPlan, now_ms: int) -> None:
+        self._desk, self._plan, self._now_ms = desk, plan, now_ms
+        self._rules = {r.id: r for r in desk.rules}
+        self._places = {b.id: b.name for b in desk.site.buildings}
+        self._places[desk.site.id] = desk.site.name
+        self._meters = {m.id: m.name for m in desk.site.meters}
 
     def urgent(self, pairs: Sequence[Pair]) -> Iterable[NewMessage]:
         """Tell each at once; many at once in one message."""
@@ -105,7 +105,7 @@ class _Composed:
                 continue
             for pair in heard:
                 words = texts.single(
-                    self.told(*pair), self._now_ms, self._works.site.zone, self._plan.console_url
+                    self.told(*pair), self._now_ms, self._desk.site.zone, self._plan.console_url
                 )
                 yield self._message(channel, f"t:{pair[0].id}", "urgent", words, [pair])
 
@@ -113,7 +113,7 @@ class _Composed:
         """Tell what came up in a slot together."""
         if not pairs:
             return
-        zone = self._works.site.zone
+        zone = self._desk.site.zone
         first, last = (
             datetime.fromtimestamp(ms / 1000, zone)
             for ms in (min(t.recorded_ms for t, _ in pairs), slot_ms)
@@ -126,7 +126,7 @@ class _Composed:
 
     def briefs(self, kind: str, head: str, at: datetime) -> Iterable[NewMessage]:
         """Tell each group what is open (weekly: what the last seven days cost)."""
-        inbox = self._works.state.inbox
+        inbox = self._desk.state.inbox
         rows = inbox.open(by_cost=True, limit=1000)
         since_ms = self._now_ms - 7 * DAY_MS
         if kind == "weekly":
@@ -138,7 +138,7 @@ class _Composed:
             told = [self.told_of(a, life.FIRING) for a in heard]
             for channel in self._channels([group]):
                 words = texts.brief(
-                    f"{group.name}{head}", told, self._now_ms, self._works.site.zone,
+                    f"{group.name}{head}", told, self._now_ms, self._desk.site.zone,
                     self._plan.console_url, channel.max_bytes,
                 )  # fmt: skip
                 dedupe = f"{kind}:{group.name}:{at.date()}"
@@ -165,7 +165,7 @@ class _Composed:
     def told_of(self, a: AlertRow, what: str) -> Told:
         """Give an alert as it is told."""
         rule = self._rules.get(a.rule)
-        behind = self._works.state.inbox.children(a.id)
+        behind = self._desk.state.inbox.children(a.id)
         same = [a, *(b for b in behind if b.rule == a.rule)]
         priced = [b.yuan for b in same if b.yuan is not None]
         return Told(
@@ -181,7 +181,7 @@ class _Composed:
     def _digest(self, head: str, heard: Sequence[Pair], channel: Channel) -> Words:
         return texts.digest(
             head, [self.told(t, a) for t, a in _last_word(heard)], self._now_ms,
-            self._works.site.zone, self._plan.console_url, channel.max_bytes,
+            self._desk.site.zone, self._plan.console_url, channel.max_bytes,
         )  # fmt: skip
 
     def _heard(self, pairs: Sequence[Pair]) -> Iterable[tuple[Channel, list[Pair]]]:

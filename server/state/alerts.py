@@ -11,6 +11,7 @@ from contract.errors import ConfigError, Problem
 from server.state import life
 from server.state.alert_rows import AlertRow, TransitionRow, alert_row, as_json, transition_row
 from server.state.alert_tables import proof, whitelist
+from server.state.books import AuditRow, audit
 from server.state.found import AlertsFound
 from server.state.life import FALSE_ALARM_REASONS, WHITELIST_REASONS, Action, Condition, Work
 from server.state.schema import alert, transition
@@ -146,14 +147,19 @@ class Alerts(AlertsFound):
         del values["id"]
         with self._engine.begin() as db:
             done = db.execute(insert(whitelist).values(**values))
-            return int(done.inserted_primary_key[0])  # type: ignore[index] # it has one
+            number = int(done.inserted_primary_key[0])  # type: ignore[index] # it has one
+            about = f"{entry.rule}/{entry.meter}"
+            audit(db, AuditRow(now_ms, entry.by, "whitelist", about, entry.reason, str(number)))
+            return number
 
-    def disallow(self, number: int, now_ms: int) -> bool:
-        """End a whitelist entry now; what it covered before stays covered."""
+    def disallow(self, number: int, by: str, now_ms: int) -> bool:
+        """End a whitelist entry now, audited; what it covered before stays covered."""
         w = whitelist
         is_on = (w.c.until_ms.is_(None)) | (w.c.until_ms > now_ms)
         with self._engine.begin() as db:
             done = db.execute(update(w).where(w.c.id == number, is_on).values(until_ms=now_ms))
+            if done.rowcount:
+                audit(db, AuditRow(now_ms, by, "whitelist_end", str(number), "", ""))
             return bool(done.rowcount)
 
     def allowed(self, rule: str | None = None, meter: str | None = None) -> list[WhitelistEntry]:
