@@ -19,6 +19,7 @@ from server.rules.engine import AlertSpan, spans
 from server.rules.model import Bools, Evidence, Judgement, Rule
 from server.site.model import Carrier, Meter
 from server.state import AlertRow, NewAlert
+from server.state.alerts import WhitelistEntry
 from server.state.found import Judged
 
 FEN = Decimal("0.01")
@@ -36,10 +37,21 @@ class Seen:
     near: Bools | None = None
 
 
-def found_by(works: Works, seen: Seen) -> Judged:
+Whitelist = Mapping[tuple[str, str], Sequence[WhitelistEntry]]
+
+
+def whitelist_of(works: Works) -> Whitelist:
+    """Give expected use by (rule, meter): read once a pass."""
+    out: dict[tuple[str, str], list[WhitelistEntry]] = {}
+    for entry in works.state.inbox.allowed():
+        out.setdefault((entry.rule, entry.meter), []).append(entry)
+    return out
+
+
+def found_by(works: Works, seen: Seen, whitelist: Whitelist) -> Judged:
     """Give the alerts of a judgement, priced, with their evidence; expected use is left out."""
     rule, meter = seen.rule, seen.meter
-    entries = works.state.inbox.allowed(rule.id, meter.id)
+    entries = whitelist.get((rule.id, meter.id), ())
     judgement = without_expected(seen.judgement, entries, works.site)
     edges = judgement.edges_ms
     found = tuple(

@@ -18,7 +18,7 @@ from server.state.found import is_muted
 from server.state.life import Condition, Work
 from server.state.outbound import NewMessage
 
-OLD_MS = DAY_MS  # what was true longer ago when it was found is history, for the console alone
+OLD_MS = DAY_MS  # what was over for longer when it was found is history, for the console alone
 BRIEF_MS = 3 * HOUR_MS  # a server that starts later than this after the hour sends no brief
 MANY = 3  # more urgent ones at once go in one message
 _TOLD = frozenset({life.FIRING, life.RESOLVED, life.ESCALATED, life.CORRECTED, "reopened"})
@@ -79,7 +79,7 @@ def _is_worth(t: TransitionRow, a: AlertRow, now_ms: int, *, is_known: bool) -> 
     if t.to_phase == "reopened":
         return t.by == life.SYSTEM
     if t.to_phase == life.FIRING:
-        is_news = t.recorded_ms - (a.end_ms or t.at_ms) < OLD_MS
+        is_news = a.end_ms is None or t.recorded_ms - a.end_ms < OLD_MS
         return is_news and a.condition is not Condition.WITHDRAWN and a.work is not Work.FALSE_ALARM
     if t.to_phase == life.RESOLVED:
         return is_known and a.work not in {Work.CLOSED, Work.FALSE_ALARM}

@@ -19,7 +19,7 @@ TIMEOUT_S = 10.0
 _BLOCKED_S = {ChannelKind.WECOM: 60.0, ChannelKind.DINGTALK: 600.0, ChannelKind.FEISHU: 60.0}
 # too fast; the text beside the code is looked at too, since the lists of codes are not complete
 _TOO_FAST = {45009, 45033, 130101, 90018, 90030, 11232, 2200}
-_TOO_FAST_WORDS = ("too fast", "freq", "over limit", "too many", "exceed")
+_TOO_FAST_WORDS = ("too fast", "freq", "over limit", "too many")
 # keyword, signature, address, content: the same message would be refused again
 _FOR_GOOD = {
     93000, 40008, 40058, 40035, 44004, 310000, 300001, 300005, 400101, 19001, 19002, 19021, 19022,
@@ -34,12 +34,17 @@ class RobotNotifier:
     def __init__(self, channel: Channel, wall_ms: Callable[[], int]) -> None:
         self._channel = channel
         self._wall_ms = wall_ms
+        # one client: making one costs more than a message; no connection is kept, since one that
+        # went stale would make a message of unknown fate
+        self._http = httpx.Client(
+            timeout=TIMEOUT_S, limits=httpx.Limits(max_keepalive_connections=0)
+        )  # fmt: skip
 
     def send(self, title: str, body: str) -> None:
         """Post a text; DeliveryError unless the robot says in its body that it took it."""
         url, payload = self._request(f"{title}\n{body}")
         try:
-            answer = httpx.post(url, json=payload, timeout=TIMEOUT_S)
+            answer = self._http.post(url, json=payload)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # no address in the text: it holds the robot's key
             raise DeliveryError(type(error).__name__, permanent=False) from error
@@ -77,10 +82,11 @@ class RobotNotifier:
 
     def _refusal(self, code: int, said: str) -> DeliveryError:
         text, words = f"{code} {said}", said.lower()
-        if code in _TOO_FAST or any(w in words for w in _TOO_FAST_WORDS):
-            wait = _BLOCKED_S[self._channel.kind]
-            return DeliveryError(text, permanent=False, retry_after_s=wait)
-        return DeliveryError(text, permanent=code in _FOR_GOOD)
+        if code in _FOR_GOOD:
+            return DeliveryError(text, permanent=True)
+        is_too_fast = code in _TOO_FAST or any(w in words for w in _TOO_FAST_WORDS)
+        wait = _BLOCKED_S[self._channel.kind] if is_too_fast else None
+        return DeliveryError(text, permanent=False, retry_after_s=wait)
 
 
 def _sign(key: bytes, text: bytes) -> str:

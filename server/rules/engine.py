@@ -127,6 +127,8 @@ def alerts(rule: Rule, judgement: Judgement, near: Bools | None = None) -> tuple
 
 def spans(rule: Rule, judgement: Judgement, near: Bools | None = None) -> tuple[AlertSpan, ...]:
     """Give the alerts of a judged span, oldest first, and what is pending at its end."""
+    if not (judgement.truth == Truth.TRUE).any():
+        return ()
     state, transitions = run(rule, judgement, None, near)
     out: list[AlertSpan] = []
     for change in transitions:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,12 +24,12 @@ from tests.server.alert_cases import DONE, NEW, NOON, PENDING, only, phases, rec
 from tests.server.small_site import SITE, at
 
 AC = next(r for r in load_rules() if r.id == "unattended_ac")
-DETAIL = {
+DETAIL: dict[Action, dict[str, Any]] = {
     Action.ACKNOWLEDGE: {}, Action.ASSIGN: {"to": "后勤"}, Action.NOTE: {"text": "已到现场"},
     Action.MUTE: {"until_ms": NOON + DAY_MS}, Action.FALSE_ALARM: {"reason": "duty_room"},
     Action.CLOSE: {"reason": "已关闭空调"}, Action.REOPEN: {"reason": "又开了"},
 }  # fmt: skip
-TO = {
+TO: dict[Work, tuple[Action, ...]] = {
     Work.NEW: (), Work.ACKNOWLEDGED: (Action.ACKNOWLEDGE,), Work.ASSIGNED: (Action.ASSIGN,),
     Work.CLOSED: (Action.CLOSE,), Work.FALSE_ALARM: (Action.FALSE_ALARM,),
 }  # fmt: skip
@@ -46,7 +47,7 @@ def state(url: str) -> Iterator[State]:
     opened.close()
 
 
-def act(state: State, action: Action, now_ms: int = NOON + HOUR_MS, **detail: object) -> Work:
+def act(state: State, action: Action, now_ms: int = NOON + HOUR_MS, **detail: Any) -> Work:
     given_detail = {**DETAIL[action], **detail}
     return state.inbox.act(1, action, "张", now_ms, **given_detail).work
 
@@ -85,7 +86,7 @@ def test_an_action_is_taken_where_the_table_says_and_refused_elsewhere(
     ],
 )
 def test_a_step_without_what_it_must_say_is_refused(
-    state: State, action: Action, detail: dict[str, object]
+    state: State, action: Action, detail: dict[str, Any]
 ) -> None:
     record(state, NEW)
     with pytest.raises(ConfigError, match="expected"):
