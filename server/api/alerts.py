@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.errors import ConfigError
 from server.access import Asked, Editing
+from server.jobs.whitelist import act_on
 from server.state import AlertRow
 from server.state.alerts import Action, WhitelistEntry
 from server.state.life import WHITELIST_REASONS, actions_of
@@ -31,6 +32,9 @@ class ActionRequest(_Body):
     text: str | None = None
     until_ms: int | None = None
     reason: str | None = None
+    feeds_whitelist: bool = Field(
+        default=True, description="a false alarm for a lasting reason is expected from now on"
+    )
 
 
 class WhitelistRequest(_Body):
@@ -97,7 +101,10 @@ def post_action(request: ActionRequest, editing: Editing) -> dict[str, Any]:
     for number in dict.fromkeys(request.alerts):
         now_ms = asked.clock.now_ms()
         try:
-            asked.works.state.inbox.act(number, request.action, request.author, now_ms, **given)
+            act_on(
+                asked.works.state.inbox, number, request.action, request.author, now_ms,
+                asked.site.zone, feeds=request.feeds_whitelist, **given,
+            )  # fmt: skip
         except ConfigError as error:
             refused[number] = str(error)
         else:

@@ -10,6 +10,7 @@ from contract.clock import SystemClock
 from contract.errors import ConfigError, Problem
 from server.cli.shared import EXIT_FAILED, add_command, add_config, message, moment_ms, show
 from server.config import load_config
+from server.jobs.whitelist import act_on
 from server.messages import say
 from server.rules.load import load_rules
 from server.site.file import load_site
@@ -47,6 +48,9 @@ def add_alerts(commands: Any) -> None:
     act.add_argument("--text", help="备注 / a note")
     act.add_argument("--until", help="静音至 / mute until, e.g. 2026-03-02T08:00")
     act.add_argument("--reason", help=f"原因 / why; false_alarm: {', '.join(FALSE_ALARM_REASONS)}")
+    act.add_argument(
+        "--once", action="store_true", help="误报不登记白名单 / a false alarm feeds no whitelist"
+    )
     rates = add_command(
         subs, "rates", "误报率 / false-alarm rates", "alerts rates --config server.yaml", _rates
     )
@@ -124,7 +128,10 @@ def _act(args: argparse.Namespace) -> int:
     refused = 0
     for number in args.numbers:
         try:
-            state.inbox.act(number, args.action, args.author, SystemClock().now_ms(), **detail)
+            act_on(
+                state.inbox, number, args.action, args.author, SystemClock().now_ms(), site.zone,
+                feeds=not args.once, **detail,
+            )  # fmt: skip
         except ConfigError as error:
             refused += 1
             message("alert_refused", number=number, reason=error)

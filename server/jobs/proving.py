@@ -7,6 +7,7 @@ import numpy as np
 
 from server.factbook.workdays import day_type
 from server.jobs.judging import evidence_of
+from server.jobs.whitelist import without_expected
 from server.jobs.works import Works
 from server.periods import DAY_MS, Interval, day_interval, day_of, days_in
 from server.rules.model import Bools, Judgement, Rule, Truth
@@ -47,6 +48,8 @@ def _saving(
     meter = works.site.meter(alert.meter)
     start_ms = closed_ms - (BEFORE_DAYS + 1) * DAY_MS  # the day of closing is neither
     judged = evidence_of(works, rule, meter, Interval(start_ms, upto_ms))
+    entries = works.state.inbox.allowed(rule.id, meter.id)
+    judged = without_expected(judged, entries, works.site)
     before, work_before = _by_day(works, judged, Interval(start_ms, closed_ms - DAY_MS))
     after, work_after = _by_day(works, judged, Interval(closed_ms, upto_ms))
     return saving(before, after, work_before, work_after)

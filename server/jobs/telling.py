@@ -224,9 +224,9 @@ def _note(detail: Mapping[str, Any], unit: str) -> str:
     """Say what a correction changed."""
     phase, excess = detail.get("phase"), detail.get("excess")
     if phase is not None and phase[1] in {Condition.WITHDRAWN, Condition.PENDING, Condition.LAPSED}:
-        return "迟到的数据表明并无此事，原告警撤销"
+        return "数据补齐后重新判断，并无此事，原告警撤销"
     if excess is not None:
-        return f"迟到的数据使多用量由{excess[0]:,.1f}改为{excess[1]:,.1f} {unit}"
+        return f"数据补齐后重新计算，多用量由{excess[0]:,.1f}改为{excess[1]:,.1f} {unit}"
     if "start_ms" in detail or "end_ms" in detail:
-        return "迟到的数据改变了起止时间"
+        return "数据补齐后重新计算，起止时间有变"
     return str(detail.get("reason", ""))

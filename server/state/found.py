@@ -173,6 +173,8 @@ class AlertsFound:
         if is_over and not moved:
             return 0
         columns = alert_columns(new)
+        if not moved and columns == alert_columns(old):
+            return 0
         if new.start_ms != old.start_ms and self._is_taken(db, new):
             del columns["start_ms"]
         if moved:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import ConfigError
-from server.jobs.whitelist import without_expected
+from server.jobs.whitelist import act_on, without_expected
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS
 from server.rules.causes import Firing, cause_key, parents
 from server.rules.engine import alerts, spans
@@ -21,7 +21,7 @@ from server.state import NewAlert, State, open_state
 from server.state.alerts import WhitelistEntry
 from server.state.life import LIFE, Action, Condition, Work, actions_of
 from tests.server.alert_cases import DONE, NEW, NOON, PENDING, only, phases, record
-from tests.server.small_site import SITE, at
+from tests.server.small_site import SITE, ZONE, at
 
 AC = next(r for r in load_rules() if r.id == "unattended_ac")
 DETAIL: dict[Action, dict[str, Any]] = {
@@ -333,6 +333,33 @@ def test_expected_use_over_midnight_belongs_to_its_evening() -> None:
     assert left[: 22 * 4].all()
     assert not left[22 * 4 : 30 * 4].any()
     assert left[30 * 4 :].all()
+
+
+@pytest.mark.parametrize(
+    ("reason", "end_ms", "expected"),
+    [
+        ("duty_room", NOON + 3 * HOUR_MS, ("1234567", 720, 900)),
+        ("weekly_cleaning", NOON + 3 * HOUR_MS, ("1", 720, 900)),
+        ("server_room", NOON + 26 * HOUR_MS, ("1234567", 0, 1440)),
+        ("duty_room", NOON + 12 * HOUR_MS, ("1234567", 720, 1440)),
+        ("duty_room", NOON + 18 * HOUR_MS, ("1234567", 720, 360)),
+    ],
+)
+def test_a_false_alarm_for_a_lasting_reason_is_expected_in_its_own_hours(
+    state: State, reason: str, end_ms: int, expected: tuple[str, int, int]
+) -> None:
+    record(state, replace(DONE, end_ms=end_ms), now_ms=NOON + 30 * HOUR_MS)
+    act_on(state.inbox, 1, "false_alarm", "张", NOON + 30 * HOUR_MS, ZONE, reason=reason)
+    (e,) = state.inbox.allowed()
+    assert (e.weekdays, e.from_minute, e.to_minute) == expected
+    assert (e.from_ms, e.alert_id, e.reason) == (NOON + 30 * HOUR_MS, 1, reason)
+
+
+@pytest.mark.parametrize(("reason", "feeds"), [("overtime", True), ("duty_room", False)])
+def test_other_false_alarms_feed_nothing(state: State, reason: str, feeds: bool) -> None:
+    record(state, DONE)
+    act_on(state.inbox, 1, "false_alarm", "张", NOON, ZONE, feeds=feeds, reason=reason)
+    assert state.inbox.allowed() == []
 
 
 def test_expected_use_holds_from_when_it_was_entered_until_it_ends() -> None:
