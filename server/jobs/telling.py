@@ -40,7 +40,7 @@ def plan_messages(desk: Desk, plan: NotifyPlan, now_ms: int) -> int:
             silent.append(t.id)
             continue
         spoken_of.add(a.id)
-        if a.severity == "severe" or t.to_phase == life.ESCALATED:
+        if a.severity == "severe" or (t.to_phase == life.ESCALATED and not is_quiet):
             urgent.append((t, a))
         elif not is_quiet and t.recorded_ms < slot_ms:
             later.append((t, a))

@@ -1,6 +1,7 @@
 """The life of an alert: every edge on both sides, late data, restarts, causes, expected use."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,26 @@ def test_two_alerts_that_late_data_joins_become_one_and_the_other_is_taken_back(
     rows = [state.inbox.get(n) for n in (1, 2)]
     assert [r.condition for r in rows if r] == [Condition.RESOLVED, Condition.WITHDRAWN]
     assert len(state.alerts()) == 1
+
+
+def test_two_servers_that_find_the_same_at_once_keep_it_once(url: str) -> None:
+    open_state(url).close()
+    meters = [f"M{i}" for i in range(40)]
+
+    def server(_: int) -> int:
+        own = open_state(url)
+        new = sum(record(own, replace(NEW, meter=m)) for m in meters)
+        own.close()
+        return new
+
+    with ThreadPoolExecutor(4) as pool:
+        new = sum(pool.map(server, range(4)))
+    state = open_state(url)
+    assert new == len(meters)
+    assert sorted(a.meter for a in state.alerts()) == sorted(meters)
+    for row in state.alerts():
+        assert phases(state, row.id) == ["pending", "firing"]
+    state.close()
 
 
 found_in_passes = st.lists(

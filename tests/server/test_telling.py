@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import time
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,6 +178,15 @@ def test_what_nobody_took_on_is_told_at_once_to_those_above(state: State) -> Non
     assert "逾期无人处理" in told[1].title
 
 
+def test_what_is_escalated_in_quiet_hours_waits_unless_it_is_severe(state: State) -> None:
+    night = at("2026-03-02T23:00")
+    record(state, NEW, now_ms=NOON + HOUR_MS)
+    plan(state, NOON + 2 * HOUR_MS)
+    state.inbox.escalate({"notice": HOUR_MS}, night)
+    assert plan(state, night) == []
+    assert len(plan(state, at("2026-03-03T07:00"))) == 2
+
+
 def test_two_groups_of_one_channel_are_told_once(state: State) -> None:
     twice = replace(PLAN, groups=(Group("一", ("后勤群",)), Group("二", ("后勤群",))))
     record(state, SEVERE)
@@ -244,3 +255,34 @@ def test_the_calendar_is_asked_for_once_a_month(state: State) -> None:
     warned = [m for m in told if m.kind == "calendar" and m.channel == "后勤群"]
     assert len(warned) == 2
     assert "2027年的放假与调休安排尚未录入" in warned[0].body
+
+
+def sample(state: State) -> list[Message]:
+    """Let an afternoon happen: a severe leak, an empty building, lights that went out."""
+    evening = at("2026-07-14T19:30")
+
+    def alert(rule: str, meter: str, start: str, excess: float, yuan: str, **more: Any) -> NewAlert:
+        start_ms = at(f"2026-07-14T{start}")
+        return replace(
+            NEW, rule=rule, meter=meter, start_ms=start_ms, fired_ms=start_ms + HOUR_MS,
+            excess=excess, yuan=Decimal(yuan), **more,
+        )  # fmt: skip
+
+    found = [
+        alert("running_water", "W1", "00:15", 48.5, "150.35", unit="m³", severity="severe"),
+        alert("unattended_ac", "E2", "18:00", 21.4, "16.90"),
+        alert("unattended_ac", "E4", "18:15", 9.2, "7.27", building="b"),
+        alert("lights_all_night", "E3", "12:00", 3.1, "2.20", end_ms=evening - HOUR_MS),
+    ]
+    record(state, *found, now_ms=evening, since_ms=at("2026-07-13T00:00"))
+    return plan(state, evening + QUARTER_MS)
+
+
+def test_the_messages_of_the_manual_are_those_that_are_sent(state: State) -> None:
+    manual = (Path(__file__).parents[2] / "docs/alerts.md").read_text("utf-8")
+    told = [m for m in sample(state) if m.channel == "后勤群"]
+    assert [m.kind for m in told] == ["urgent", "digest"]
+    for message in told:
+        assert f"```text\n{message.title}\n{message.body}\n```" in manual
+    (morning, *_) = briefs(state, at("2026-07-15T08:30"))
+    assert f"```text\n{morning.title}\n{morning.body}\n```" in manual
