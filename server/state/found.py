@@ -4,8 +4,8 @@ A pass may see a span again.  What it finds unchanged changes nothing; what late
 brought up to date with a `corrected` transition that says before and after.  No row is deleted.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, exists, func, insert, select, update
@@ -17,6 +17,7 @@ from server.state.life import Condition, Work
 from server.state.schema import alert, mark, transition
 
 TOLERANCE = 0.01  # a smaller share of a finished alert's excess is not worth a correction
+_GONE = frozenset({Condition.LAPSED, Condition.WITHDRAWN})  # found again only by their own start
 Grouping = Callable[[Sequence[AlertRow]], Mapping[int, int]]
 
 
@@ -128,28 +129,21 @@ class AlertsFound:
             return self._where(db, alert.c.work == Work.CLOSED, alert.c.closed_ms >= since_ms)
 
     def _settle(self, db: Connection, j: Judged, known: list[AlertRow], now_ms: int) -> int:
-        left = [k for k in known if k.condition is not Condition.LAPSED and k.start_ms < j.end_ms]
+        left = [k for k in known if k.start_ms < j.end_ms]
         new = 0
-        for found in j.found:
-            match = _match(found, left)
+        for found, match in _matched(j.found, left):
             if match is None:
-                new += self._insert(db, found, known, now_ms)
+                done = db.execute(insert(alert).values(**alert_columns(found)))
+                number = int(done.inserted_primary_key[0])  # type: ignore[index] # it has one
+                self._advance(db, number, found, now_ms)
+                new += found.has_fired
                 continue
             left.remove(match)
             new += self._renew(db, match, found, j, now_ms)
         for row in left:
-            if row.start_ms >= j.start_ms and row.condition is not Condition.WITHDRAWN:
+            if row.start_ms >= j.start_ms and row.condition not in _GONE:
                 self._take_back(db, row, j, now_ms)
         return new
-
-    def _insert(self, db: Connection, new: NewAlert, known: list[AlertRow], now_ms: int) -> int:
-        same = [k for k in known if k.start_ms == new.start_ms]
-        if same:  # it lapsed, and late data lets it hold after all
-            return self._renew(db, same[0], new, None, now_ms)
-        done = db.execute(insert(alert).values(**alert_columns(new)))
-        number = int(done.inserted_primary_key[0])  # type: ignore[index] # it has one
-        self._advance(db, number, new, now_ms)
-        return int(new.has_fired)
 
     def _advance(self, db: Connection, number: int, new: NewAlert, now_ms: int) -> None:
         """Add the transitions that an alert has been through."""
@@ -159,15 +153,15 @@ class AlertsFound:
         if new.end_ms is not None:
             self.transit(db, number, life.RESOLVED, new.end_ms, now_ms)
 
-    def _renew(
-        self, db: Connection, old: AlertRow, new: NewAlert, j: Judged | None, now_ms: int
-    ) -> int:
+    def _renew(self, db: Connection, old: AlertRow, new: NewAlert, j: Judged, now_ms: int) -> int:
         """Bring a known alert up to date; say whether it fired just now."""
-        if j is not None and old.start_ms < j.start_ms:
+        if old.start_ms < j.start_ms:
             if old.end_ms is None and new.end_ms is not None:  # seen in part: only its end is new
                 self._set(db, old.id, {"phase": str(Condition.RESOLVED), "end_ms": new.end_ms})
                 self.transit(db, old.id, life.RESOLVED, new.end_ms, now_ms)
             return 0
+        if new.start_ms != old.start_ms and self._is_taken(db, new):
+            new = replace(new, start_ms=old.start_ms)
         moved = _moved(old, new)
         is_over = old.end_ms is not None or old.is_withdrawn
         if is_over and not moved:
@@ -175,8 +169,6 @@ class AlertsFound:
         columns = alert_columns(new)
         if not moved and columns == alert_columns(old):
             return 0
-        if new.start_ms != old.start_ms and self._is_taken(db, new):
-            del columns["start_ms"]
         if moved:
             self.transit(db, old.id, life.CORRECTED, now_ms, now_ms, detail=moved)
         self._set(db, old.id, columns)
@@ -257,17 +249,25 @@ def is_muted(row: AlertRow, now_ms: int) -> bool:
     return row.muted_until_ms is not None and now_ms < row.muted_until_ms
 
 
-def _match(new: NewAlert, known: Iterable[AlertRow]) -> AlertRow | None:
-    """Give the known alert that a found one is: of the same start, else one it overlaps."""
-    rows = list(known)
-    for row in rows:
-        if row.start_ms == new.start_ms:
-            return row
-    for row in rows:
-        begins = new.end_ms is None or row.start_ms < new.end_ms
-        if begins and (row.end_ms is None or row.end_ms > new.start_ms):
-            return row
-    return None
+def _matched(
+    found: Sequence[NewAlert], known: Sequence[AlertRow]
+) -> list[tuple[NewAlert, AlertRow | None]]:
+    """Give each found alert the known one that it is: of the same start, else one it overlaps."""
+    by_start = {row.start_ms: row for row in known}
+    same = {new.start_ms: by_start.pop(new.start_ms, None) for new in found}
+    left = [row for row in by_start.values() if row.condition not in _GONE]
+    out: list[tuple[NewAlert, AlertRow | None]] = []
+    for new in found:
+        match = same[new.start_ms] or next((row for row in left if _overlap(new, row)), None)
+        if match in left:
+            left.remove(match)
+        out.append((new, match))
+    return out
+
+
+def _overlap(new: NewAlert, row: AlertRow) -> bool:
+    begins = new.end_ms is None or row.start_ms < new.end_ms
+    return begins and (row.end_ms is None or row.end_ms > new.start_ms)
 
 
 def _moved(old: AlertRow, new: NewAlert) -> dict[str, list[Any]]:
