@@ -1,7 +1,7 @@
 """Alerting: judgements → alerts with what they cost and what was seen, one of each cause told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,10 +16,10 @@ from server.periods import Interval, day_of
 from server.rollup.model import Rollup
 from server.rules.causes import Firing, cause_key, parents
 from server.rules.engine import AlertSpan, spans
-from server.rules.model import Bools, Evidence, Judgement, Rule
+from server.rules.hysteresis import near
+from server.rules.model import Evidence, Judgement, Rule, Truth
 from server.site.model import Carrier, Meter
 from server.state import AlertRow, NewAlert
-from server.state.alerts import WhitelistEntry
 from server.state.found import Judged
 
 FEN = Decimal("0.01")
@@ -27,37 +27,26 @@ FEN = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """What was looked at and what was said of it; near: see `engine.run`."""
+    """What was looked at and what was said of it; the two may begin at different instants."""
 
     rule: Rule
     meter: Meter
     rollup: Rollup
     evidence: Evidence
     judgement: Judgement
-    near: Bools | None = None
 
 
-Whitelist = Mapping[tuple[str, str], Sequence[WhitelistEntry]]
-
-
-def whitelist_of(works: Works) -> Whitelist:
-    """Give expected use by (rule, meter): read once a pass."""
-    out: dict[tuple[str, str], list[WhitelistEntry]] = {}
-    for entry in works.state.inbox.allowed():
-        out.setdefault((entry.rule, entry.meter), []).append(entry)
-    return out
-
-
-def found_by(works: Works, seen: Seen, whitelist: Whitelist) -> Judged:
+def found_by(works: Works, seen: Seen) -> Judged:
     """Give the alerts of a judgement, priced, with their evidence; expected use is left out."""
-    rule, meter = seen.rule, seen.meter
-    entries = whitelist.get((rule.id, meter.id), ())
+    rule, meter, edges = seen.rule, seen.meter, seen.judgement.edges_ms
+    quiet = Judged(rule.id, meter.id, int(edges[0]), int(edges[-1]))
+    if not (seen.judgement.truth == Truth.TRUE).any():
+        return quiet
+    entries = works.state.inbox.allowed(rule.id, meter.id)
     judgement = without_expected(seen.judgement, entries, works.site)
-    edges = judgement.edges_ms
-    found = tuple(
-        _alert(works, seen, span) for span in spans(rule, judgement, seen.near)
-    )  # fmt: skip
-    return Judged(rule.id, meter.id, int(edges[0]), int(edges[-1]), found)
+    held = near(rule, seen.evidence, judgement)
+    found = tuple(_alert(works, seen, span) for span in spans(rule, judgement, held))
+    return replace(quiet, found=found)
 
 
 def record(works: Works, judged: Sequence[Judged], now_ms: int) -> int:
@@ -98,11 +87,12 @@ def _evidence(works: Works, seen: Seen, span: AlertSpan) -> dict[str, Any]:
     day = day_type(day_of(span.start_ms, works.site.zone), works.site)
     a, b = np.searchsorted(j.edges_ms, [span.start_ms, end_ms])
     limit = _mean(j.threshold[a:b])
-    a, b = np.searchsorted(r.edges_ms, [span.start_ms, end_ms])
+    i, k = np.searchsorted(r.edges_ms, [span.start_ms, end_ms])
+    a, b = np.searchsorted(e.edges_ms, [span.start_ms, end_ms])
     seen_here: dict[str, Any] = {
         "threshold": limit,
         "mean_power": _mean(e.power[a:b]),
-        "coverage": _mean(r.coverage[a:b]),
+        "coverage": _mean(r.coverage[i:k]),
         "is_workday": day.is_workday,
         "day_note": day.note,
         "tariff": _tariff(works, seen.meter),

@@ -6,7 +6,7 @@ import numpy as np
 
 from contract.reading import PointId
 from server.factbook.workdays import day_type, minute_of_day, work_mask
-from server.jobs.alerting import Seen, found_by, record, whitelist_of
+from server.jobs.alerting import Seen, found_by, record
 from server.jobs.works import Report, Works, silent, whole_days
 from server.periods import DAY_MS, QUARTER_MS, Interval, Step, day_interval, days_in, edges
 from server.rollup.combine import mean_power_kw
@@ -36,12 +36,11 @@ def judge_all(works: Works, interval: Interval, now_ms: int, report: Report = si
     report(0.4)
     shared = _Shared.of(works, span)
     judged: list[Judged] = []
-    whitelist = whitelist_of(works)
     for number, (rule, meter) in enumerate(targets, 1):
         r = rollups[meter.id]
         evidence = shared.evidence(r, meter)
         judgement = since(judge(rule, evidence), interval.start_ms)
-        judged.append(found_by(works, Seen(rule, meter, r, evidence, judgement), whitelist))
+        judged.append(found_by(works, Seen(rule, meter, r, evidence, judgement)))
         report(0.4 + 0.5 * number / len(targets))
     return record(works, judged, now_ms)
 

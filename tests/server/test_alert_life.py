@@ -16,8 +16,9 @@ from server.jobs.whitelist import act_on, without_expected
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS
 from server.rules.causes import Firing, cause_key, parents
 from server.rules.engine import alerts, spans
+from server.rules.hysteresis import near
 from server.rules.load import load_rules
-from server.rules.model import Judgement, Truth
+from server.rules.model import Evidence, Judgement, Truth
 from server.state import NewAlert, State, open_state
 from server.state.alerts import WhitelistEntry
 from server.state.life import LIFE, Action, Condition, Work, actions_of
@@ -327,11 +328,40 @@ def judgement(truth: list[int], start: str = "2026-03-02T00:00") -> Judgement:
 
 def test_what_fires_is_held_by_what_is_near_and_near_alone_never_fires() -> None:
     truth = [1, 1, 1, 0, 0, 0, 0, 0]
-    near = np.array([1, 1, 1, 1, 1, 0, 0, 0], bool)
-    (plain,), (held,) = alerts(AC, judgement(truth)), alerts(AC, judgement(truth), near)
+    just_below = np.array([1, 1, 1, 1, 1, 0, 0, 0], bool)
+    (plain,), (held,) = alerts(AC, judgement(truth)), alerts(AC, judgement(truth), just_below)
     start = at("2026-03-02T00:00")
     assert (plain.end_ms, held.end_ms) == (start + 3 * QUARTER_MS, start + 5 * QUARTER_MS)
     assert alerts(AC, judgement([0] * 8), np.ones(8, bool)) == ()
+
+
+def seen(power: list[float], persons: list[float] | None, worked: list[int]) -> Evidence:
+    n = len(power)
+    grid = at("2026-03-02T00:00") + np.arange(n + 1, dtype=np.int64) * QUARTER_MS
+    counts = None if persons is None else np.array(persons)
+    return Evidence(
+        grid, np.array(power), counts, np.array(worked, bool), np.zeros(n, np.int64),
+        np.ones(n, bool),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("power", "persons", "worked", "expected"),
+    [
+        ([10, 9.5, 8.9, 10.5], [0, 0, 0, 0], [0] * 4, [1, 1, 0, 0]),
+        ([9.5, 9.5, 9.5, 9.5], [0, 2, np.nan, 0], [0] * 4, [1, 0, 0, 1]),
+        ([9.5, 9.5], None, [0, 1], [1, 0]),
+        ([np.nan, 9.5], [0, 0], [0, 0], [0, 1]),
+    ],
+)
+def test_only_a_load_just_below_in_an_empty_place_is_near(
+    power: list[float], persons: list[float] | None, worked: list[int], expected: list[int]
+) -> None:
+    j = judgement([0] * len(power))
+    limit = Judgement(j.edges_ms, j.truth, np.full(len(power), 10.0), j.floor, j.excess)
+    held = near(AC, seen(power, persons, worked), limit)
+    assert held is not None
+    assert held.astype(int).tolist() == expected
 
 
 def test_what_is_pending_says_when_it_would_fire() -> None:
