@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from contract.clock import Clock, SystemClock
 from server.analysis import Analysis
+from server.api.alerts import router as alerts_router
 from server.api.books import router as books_router
 from server.api.fleet import config_router
 from server.api.fleet import router as fleet_router
@@ -23,6 +24,7 @@ from server.jobs.periods import review_periods
 from server.jobs.schedule import Schedule
 from server.jobs.touched import apply_site, keep_zone
 from server.jobs.works import Works
+from server.notify.file import load_notify
 from server.rules.load import load_rules
 from server.site.file import load_site
 from server.state import open_state
@@ -45,6 +47,7 @@ def open_works(config: ServerConfig) -> Works:
 def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -> FastAPI:
     """Give the application; jobs run while it is up."""
     clock = clock or SystemClock()
+    plan = load_notify(config.notify_file)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -53,8 +56,9 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
             log.info("site_changed", changes=len(changed), first=changed[0])
         await asyncio.to_thread(review_periods, works, clock.now_ms(), None)
         schedule = Schedule(
-            works, clock, keep_raw_months=config.keep_raw_months, roll_up_s=config.roll_up_s
-        )
+            works, clock, keep_raw_months=config.keep_raw_months, roll_up_s=config.roll_up_s,
+            plan=plan,
+        )  # fmt: skip
         scheduler = schedule.start()
         log.info("server_started", site=works.site.id, pid=os.getpid())
         yield
@@ -77,6 +81,7 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
     app.include_router(write_router(works.store, config.write_tokens, config.max_body_bytes))
     app.include_router(read_router)
     app.include_router(report_router)
+    app.include_router(alerts_router)
     app.include_router(jobs_router)
     app.include_router(books_router)
     app.include_router(fleet_router)

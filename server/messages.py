@@ -114,6 +114,33 @@ MESSAGES = {
         "私钥 {path}（0600，由经办人保管，不要放在服务器上）；公钥 {public} 装到各采集代理的"
         " fleet.public_key_file。/ Key made: keep the private half, give agents the public one."
     ),
+    # alerts and notices: their life and delivery
+    "alerts_title": "待处理告警 / open alerts",
+    "alerts_columns": (
+        "号 id|规则 rule|等级|状态 state|处理 work|地点 place|计量表 meter|开始 since"
+        "|多用 excess|元"
+    ),
+    "alerts_none": "没有待处理的告警。/ Nothing is open.",
+    "alert_unknown": "没有编号为 {number} 的告警。/ There is no such alert.",
+    "alert_acted": "{number}：{action}。/ Done.",
+    "alert_refused": "{number} 未处理：{reason} / Refused.",
+    "timeline_title": "{order} 时间线 / timeline",
+    "timeline_columns": "时间 at|登记 recorded|事 what|经办 by|说明 detail",
+    "rates_title": "误报率 / how often each rule was right",
+    "rates_columns": "规则 rule|触发 fired|误报 false|撤销 withdrawn|误报率 share",
+    "whitelist_title": "白名单 / expected use",
+    "whitelist_columns": "号|规则 rule|计量表 meter|原因|从 from|至 until|星期|时段 hours|经办 by",
+    "whitelist_entered": "已登记白名单，编号 {number}。/ Entered.",
+    "whitelist_ended": "已终止 {number}。/ Ended.",
+    "whitelist_unknown": "没有生效中的白名单 {number}。/ No such entry holds.",
+    "notify_took": "{channel}：对方已接收。/ Taken.",
+    "notify_failed": "{channel}：未送达：{error} / Not taken.",
+    "notify_test": "这是一条测试消息，收到即表示渠道可用，无需处理。",
+    "notify_columns": "号|渠道 channel|类别 kind|状态 state|次数|应发 due|标题 title|错误 error",
+    "notify_title": "消息 / messages：{counts}",
+    "notify_blocked": "{channel} 静默至 {until}（对方要求降速）。/ Kept silent, as it asked.",
+    "notify_retried": "{count} 条被拒消息将重发。/ Will be tried again.",
+    "notify_plan_good": "配置无误：渠道 {channels} 个，分组 {groups} 个。/ The file is right.",
 }
 
 

@@ -13,6 +13,7 @@ from server.periods import HOUR_MS, Interval, day_of, midnight_ms, year_interval
 from server.report.compose import compose
 from server.report.facts import AlertStatistic, EndUse, ReportInputs
 from server.report.model import Report
+from server.state.life import Work
 
 END_USES = ("01A00", "01B00", "01C00", "01D00")
 
@@ -72,9 +73,12 @@ def _end_use(analysis: Analysis, span: Interval, code: str) -> EndUse:
 
 
 def alert_statistics(analysis: Analysis, span: Interval) -> tuple[AlertStatistic, ...]:
-    """Give each rule's alerts that began in a span."""
+    """Give each rule's alerts that began in a span; those found to be false are left out."""
     site, now_ms = analysis.site, analysis.clock.now_ms()
-    found = analysis.works.state.alerts(span.start_ms, span.end_ms)
+    found = [
+        a for a in analysis.works.state.alerts(span.start_ms, span.end_ms)
+        if a.work is not Work.FALSE_ALARM
+    ]  # fmt: skip
     out = []
     for rule in analysis.works.rules:
         mine = [a for a in found if a.rule == rule.id and span.start_ms <= a.start_ms < span.end_ms]

@@ -20,6 +20,8 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "books": frozenset({"repair", "balance", "period", "changes", "audit", "delete"}),
     "delivery": frozenset({"delivery"}),
     "agents": frozenset({"agents"}),
+    "alerts": frozenset({"alerts"}),
+    "notify": frozenset({"notify"}),
     "tools": frozenset({"influx-init", "consumption", "grafana-push"}),
 }
 

@@ -18,6 +18,15 @@ def silent(_: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """What telling needs: no readings, so it works beside a running server."""
+
+    state: State
+    site: Site
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Works:
     """The running parts."""
 
@@ -26,6 +35,11 @@ class Works:
     site: Site
     factbook: Factbook
     rules: tuple[Rule, ...]
+
+    @property
+    def desk(self) -> Desk:
+        """Give the parts that telling needs."""
+        return Desk(self.state, self.site, self.rules)
 
 
 def whole_days(interval: Interval, site: Site) -> Interval:
