@@ -311,6 +311,7 @@ class Agent:
             "outbox_in_ram": self.outbox.in_ram,
             "stalled": self.progress.stalled(),
             **self.life.status(now_s),
+            "time_synchronised": self.clock.is_known,
             "buses": [bus_status(b, self._percent(b, now_s), now_s) for b in self.buses],
         }
 

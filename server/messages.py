@@ -44,21 +44,21 @@ MESSAGES = {
     "why_unknown": "丢失",
     "delivery_title": "送达 / delivery {start} — {end}",
     "delivery_columns": (
-        "采集代理 agent|结论 verdict|数据包 parcels|读数 readings|最近消息 last word|问题 findings"
+        "采集代理 agent|结论 verdict|数据批 parcels|读数 readings|最近消息 last word|问题 findings"
     ),
-    "findings_title": "未送达的数据包 / what is not there",
+    "findings_title": "未送达的数据批 / what is not there",
     "findings_columns": (
         "代理 agent|队列 outbox|序号 numbers|原因 why|所属时段 time of readings"
         "|未到包 parcels|条数 amount"
     ),
     "delivery_complete": "完整 complete",
     "delivery_nothing": "无数据 no data",
-    "delivery_none_there": "所选时段没有任何数据包，无从证明。/ Nothing arrived of this span.",
+    "delivery_none_there": "所选时段没有任何数据批，无从证明。/ Nothing arrived of this span.",
     "delivery_incomplete": "不完整 incomplete",
     "delivery_unheard": "没有采集代理发来过回执。/ No agent has sent a receipt yet.",
-    "delivery_all_there": "已送达的证明：代理发出的每个数据包都已入库。/ Everything is there.",
+    "delivery_all_there": "已送达的证明：代理发出的每个数据批都已入库。/ Everything is there.",
     "delivery_not_all": (
-        "有数据包未送达或尚未说明，见上表；“丢失”须查明。/ Not everything is there."
+        "有数据批未送达或尚未说明，见上表；“丢失”须查明。/ Not everything is there."
     ),
     "count_good": (
         "读数核对：库存 {held} 条，回执应有 {least}–{most} 条，无短缺。/ The count is right."

@@ -2,38 +2,47 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 from contract.errors import ConfigError
-from edge.cli.apply import add_apply
-from edge.cli.check import add_check
-from edge.cli.commission import add_commission
-from edge.cli.doctor import add_doctor
-from edge.cli.outbox import add_outbox
-from edge.cli.profiles import add_profiles
-from edge.cli.read import add_read
-from edge.cli.run import add_run
 from edge.cli.shared import EXIT_CONFIG, tell
 from edge.log import configure
 
-__all__ = ["main"]
+__all__ = ["GROUPS", "main", "parser_of"]
+
+# the commands of each module: an agent that runs for years need not hold what others use
+GROUPS: Mapping[str, frozenset[str]] = {
+    "run": frozenset({"run"}),
+    "status": frozenset({"status"}),
+    "outbox": frozenset({"outbox"}),
+    "check": frozenset({"check"}),
+    "doctor": frozenset({"doctor"}),
+    "apply": frozenset({"apply"}),
+    "read": frozenset({"read"}),
+    "profiles": frozenset({"profiles"}),
+    "commission": frozenset({"scan", "probe", "solve", "record", "accept"}),
+}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 done, 1 the devices or data say no, 2 the configuration is wrong."""
+def parser_of(command: str = "") -> argparse.ArgumentParser:
+    """Give the command line: of every command, or of the group that a command belongs to."""
     parser = argparse.ArgumentParser(
         prog="compound-edge",
         description="采集代理：读表、存盘、上送。 The edge agent.",
         epilog="例 example: compound-edge check --config agent.yaml",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    groups = (
-        add_run, add_outbox, add_check, add_doctor, add_apply, add_read, add_profiles,
-        add_commission,
-    )  # fmt: skip
-    for add in groups:
-        add(commands)
-    args = parser.parse_args(argv)
+    wanted = [g for g, names in GROUPS.items() if command in names] or list(GROUPS)
+    for group in wanted:
+        getattr(import_module(f"edge.cli.{group}"), f"add_{group}")(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 the devices or data say no, 2 the configuration is wrong."""
+    words = sys.argv[1:] if argv is None else argv
+    args = parser_of(words[0] if words else "").parse_args(words)
     configure(sys.__stderr__)
     try:
         return int(args.command(args))

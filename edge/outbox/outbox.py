@@ -2,8 +2,9 @@
 
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,9 @@ class Outbox:
         copies: Mapping[str, Bounds] | None = None,
         delivery: DeliveryLines | None = None,
         clock: Clock | None = None,
+        thread_s: Callable[[], float] = time.monotonic,  # of the committer, however slots are told
     ) -> None:
+        self._thread_s = thread_s
         self.path, self._terms, self._clock = path, terms or Terms(), clock or SystemClock()
         self.delivery, self.is_alone = delivery, not copies  # one destination only
         ram_bytes = self._terms.ram_max_bytes
@@ -61,14 +64,14 @@ class Outbox:
         self._something, self._closing = threading.Event(), threading.Event()
         self._committer: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._healing_at_s = self._written_at_s = self._clock.monotonic_s()
+        self._healing_at_s, self._written_at_s = self._clock.monotonic_s(), self._thread_s()
 
     def use(self, clock: Clock) -> None:
         """Tell the time by another clock; before anything is put."""
         self._clock = self._keeper.clock = clock
         if self.delivery is not None:
             self.delivery.clock = clock
-        self._healing_at_s = self._written_at_s = clock.monotonic_s()
+        self._healing_at_s = clock.monotonic_s()
 
     def put(
         self,
@@ -80,7 +83,7 @@ class Outbox:
     ) -> None:
         """Take a bus's round in, to be written with the next commit; never waits."""
         if not self._rounds:
-            self._written_at_s = self._clock.monotonic_s()
+            self._written_at_s = self._thread_s()
         self._rounds.append(Round(bus, slot_ms, lines, readings, mark))
         self._keeper.slots[bus] = slot_ms
         if self._committer is None:
@@ -172,7 +175,7 @@ class Outbox:
 
     def is_writing(self) -> bool:
         """Say whether nothing waits to be written for longer than a disk may take."""
-        return not self._rounds or self._clock.monotonic_s() - self._written_at_s < _SLOWEST_S
+        return not self._rounds or self._thread_s() - self._written_at_s < _SLOWEST_S
 
     def tally(self, name: str) -> int:
         """Give a count kept over restarts.
@@ -239,7 +242,7 @@ class Outbox:
                     if self._keeper.fall(error) is Fault.BUSY or not tries_left:
                         raise
                 else:
-                    self._written_at_s = self._clock.monotonic_s()
+                    self._written_at_s = self._thread_s()
                     return
 
     def _heal(self, *, now: bool) -> None:

@@ -22,6 +22,7 @@ from edge.push.pace import Pace
 from edge.push.sift import Post, Sift
 
 _MOST_REQUESTS = 200  # to sift one batch; what is left is sifted with the next
+_COMMITS = 1.5  # intervals until what is put is durable, with room for the commit itself
 _TOO_LARGE = "the server takes no body as large as this one line"
 _DAMAGED = "damaged on disk"
 
@@ -58,6 +59,9 @@ class Pusher:
             clock, to.batch_bytes, to.interval_s, to.replay_share, to.replay_bytes_per_s
         )
         self._delivery = outbox.delivery or DeliveryLines(config.site, config.agent, clock)
+        # from put to arrival within a tick: what was put has to be committed first
+        committed_s = _COMMITS * config.outbox.commit_interval_s
+        self._idle_s = max(to.interval_s - committed_s, to.interval_s / 2)
         self.failures_total = 0
 
     def push(self) -> Pushed:
@@ -89,7 +93,7 @@ class Pusher:
         return self._pace.failed(error)
 
     def _wait_s(self, *, more: bool) -> float:
-        return min(self._pace.replay_in_s() if more else self.to.interval_s, self.to.interval_s)
+        return min(self._pace.replay_in_s(), self._idle_s) if more else self._idle_s
 
     def _deliver(self, batch: Batch) -> int:
         """Deliver and settle a batch; give how many lines were refused."""

@@ -122,6 +122,9 @@ def agent_texts(r: dict[str, Any], site: Site) -> tuple[str, ...]:
     """Give an agent, as the API words it, as texts; what is not known is a dash."""
     parcels, hours = _number(r["backlog_parcels"], ",.0f"), _number(r["backlog_h"], ".1f")
     size = UNKNOWN if r["backlog_bytes"] is None else f"{r['backlog_bytes'] / 1e6:,.1f}"
+    backlog = f"{parcels} 批 {size} MB {hours} h"
+    if r["backlog_parcels"] is None and r["backlog_bytes"] is None and not r["backlog_h"]:
+        backlog = UNKNOWN
     known = {None: UNKNOWN, True: "已校准", False: "未校准"}[r["clock_known"]]
     buses = [f"{b['name']} {_STALLED[b['stalled']]}" for b in r["buses"]]
     return (
@@ -129,8 +132,8 @@ def agent_texts(r: dict[str, Any], site: Site) -> tuple[str, ...]:
         "、".join(say(f"state_{s}") for s in r["states"]),
         r["version"] or UNKNOWN,
         local(r["seen_ms"], site),
-        f"{parcels} 包 {size} MB {hours} h",
-        f"{known} {_number(r['clock_offset_s'], '+.1f')} s",
+        backlog,
+        known if r["clock_offset_s"] is None else f"{known} {r['clock_offset_s']:+.1f} s",
         _config_text(r),
         {None: UNKNOWN, True: "内存 RAM", False: "磁盘"}[r["in_ram"]],
         _number(r["flash_mb_per_day"], ",.0f"),

@@ -101,9 +101,14 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class DayMark:
-    """A day of an agent: parcels and readings that arrived, and the worst that is wrong."""
+    """A day of an agent: parcels and readings that arrived, and the worst that is wrong.
+
+    What arrived is counted on the day it begins; `is_reached`: something that arrived is of this
+    day, wherever it is counted.
+    """
 
     start_ms: int
     parcels: int
     readings: int
+    is_reached: bool
     worst: Why | None

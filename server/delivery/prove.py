@@ -98,14 +98,20 @@ def marks_of(log: AgentLog, edges_ms: Times, now_ms: int) -> list[DayMark]:
             if known is None or SEVERITY[f.why] > SEVERITY[known]:
                 worst[day] = f.why
     parcels, readings = np.zeros(days, np.int64), np.zeros(days, np.int64)
+    reached = np.zeros(days + 1, np.int64)  # where runs begin, and where they have ended
     for x in _ledgers(log):
         runs = x.runs[_is_new(x.runs)]
         day = np.searchsorted(edges_ms, runs["oldest_ms"], "right") - 1
+        last_day = np.searchsorted(edges_ms, runs["newest_ms"], "right") - 1
+        np.add.at(reached, np.clip(day, 0, days), 1)
+        np.add.at(reached, np.clip(last_day + 1, 0, days), -1)
         known_day = (day >= 0) & (day < days)
         day, runs = day[known_day], runs[known_day]
         np.add.at(parcels, day, runs["last"] - runs["first"] + 1)
         np.add.at(readings, day, runs["readings"])
-    rows = zip(edges_ms[:-1].tolist(), parcels.tolist(), readings.tolist(), worst, strict=True)
+    is_reached = (np.cumsum(reached)[:days] > 0).tolist()
+    starts_ms = edges_ms[:-1].tolist()
+    rows = zip(starts_ms, parcels.tolist(), readings.tolist(), is_reached, worst, strict=True)
     return [DayMark(*row) for row in rows]
 
 

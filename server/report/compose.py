@@ -245,14 +245,14 @@ def _deliveries(proofs: Sequence[Proof]) -> str:
     """Say whether everything that agents gave out for the span arrived."""
     whole = sum(p.is_complete for p in proofs)
     if whole == len(proofs):
-        return f"送达：{len(proofs)}个采集代理发出的数据包经序号核对全部入库"
+        return f"送达：{len(proofs)}个采集代理发出的数据批经序号核对全部入库"
     found = [f for p in proofs for f in p.findings]
     parts = []
     for why in reversed(Why):
         mine = [f for f in found if f.why is why]
         if mine:
             parcels = sum(f.parcels or 0 for f in mine)
-            parts.append(f"{say(f'why_{why}')}{len(mine)}段（{parcels:,}个数据包未到）")
+            parts.append(f"{say(f'why_{why}')}{len(mine)}段（{parcels:,}个数据批未到）")
     return f"送达：{len(proofs)}个采集代理中{whole}个经序号核对全部入库；其余{'，'.join(parts)}"
 
 

@@ -106,8 +106,8 @@ class InfluxStore:
                 f" WHERE site = {literal(p.site)} AND device = {literal(p.device)}"
                 f" AND {during(interval)} AND {field} = {int(reason)}"
             )
-            if rows:
-                out[p] = np.array([r["time"] for r in rows], np.int64)
+            if times := [r["time"] for r in rows]:
+                out[p] = np.array(times, np.int64)
         return out
 
     def read_last(self, site: str) -> Sequence[Reading]:

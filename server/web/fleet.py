@@ -64,8 +64,8 @@ def delivery_page(asked: Analysis, days: int) -> dict[str, Any]:
             agent: [
                 {
                     "day": day, "parcels": m.parcels, "readings": m.readings,
-                    "tag": TAGS[m.worst] if m.parcels or m.worst else "none",
-                    "text": _verdict(m.worst) if m.parcels or m.worst else "无数据",
+                    "tag": TAGS[m.worst] if m.is_reached or m.worst else "none",
+                    "text": _verdict(m.worst) if m.is_reached or m.worst else "无数据",
                 }
                 for day, m in zip(shown, reversed(found), strict=True)
             ]
@@ -122,8 +122,10 @@ def _shown(r: AgentRow, asked: Analysis) -> dict[str, Any]:
 def _backlog(r: AgentRow) -> str:
     parcels = DASH if r.backlog_parcels is None else f"{r.backlog_parcels:,}"
     size = DASH if r.backlog_bytes is None else f"{r.backlog_bytes / 1e6:,.1f}"
+    if r.backlog_parcels is None and r.backlog_bytes is None and not r.backlog_h:
+        return DASH
     hours = DASH if r.backlog_h is None else f"{r.backlog_h:,.1f}"
-    return f"{parcels} 包 · {size} MB · {hours} 小时"
+    return f"{parcels} 批 · {size} MB · {hours} 小时"
 
 
 def _clock(r: AgentRow) -> str:

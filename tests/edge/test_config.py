@@ -170,7 +170,10 @@ def test_what_the_example_leaves_out_may_be_put_in(tmp_path: Path) -> None:
     text = re.sub(r"^interval_s: 60", "", example, flags=re.MULTILINE)
     text = re.sub(r"^( *)# (\w+: )", r"\1\2", text, flags=re.MULTILINE)
     (tmp_path / "fleet.pub").write_text("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n")
+    for name in ("ca.pem", "token-province"):
+        (tmp_path / name).write_text("x")
     config = read_config(written(tmp_path, text))
+    assert [c.id for c in config.copies] == ["province"]
     assert config.fleet is not None
     assert (config.intervals is not None, config.devices[1].priority) == (True, "high")
     assert refusals(config) == []

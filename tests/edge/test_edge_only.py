@@ -6,16 +6,36 @@ import sys
 
 import pytest
 
-from edge.cli import main
+from edge.cli import GROUPS, main, parser_of
 
-PROBE = "import sys, edge.cli; sys.stdout.write(' '.join(m for m in {} if m in sys.modules))"
+PROBE = """import sys
+from edge.cli import parser_of
+parser_of({})
+sys.stdout.write(' '.join(m for m in {} if m in sys.modules))"""
 
 
 def test_the_agent_loads_no_heavy_package() -> None:
     heavy = ["numpy", "asyncua", "fastapi", "duckdb", "influxdb_client", "server"]
-    probe = PROBE.format(heavy)
+    probe = PROBE.format('""', heavy)  # every command
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout == ""
+
+
+def test_an_agent_that_runs_does_not_hold_what_people_use() -> None:
+    probe = PROBE.format("'run'", ["edge.commission", "edge.cli.outbox", "rich.progress"])
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+def test_the_table_of_groups_names_every_command() -> None:
+    def names(command: str) -> set[str]:
+        (commands,) = (a for a in parser_of(command)._actions if a.choices)
+        return set(commands.choices or ())
+
+    assert {n for of in GROUPS.values() for n in of} == names("")
+    for of in GROUPS.values():
+        for name in of:
+            assert names(name) == of
 
 
 def test_profiles_lists_every_point_with_its_exact_coding(

@@ -251,7 +251,10 @@ def test_a_running_agent_tries_what_the_server_offers_and_reports(
 
 
 def test_cryptography_is_loaded_only_when_a_signature_is_checked() -> None:
-    code = "import sys, edge.cli, edge.fleet; sys.stdout.write(str('cryptography' in sys.modules))"
+    code = (
+        "import sys, edge.fleet; from edge.cli import parser_of; parser_of();"
+        "sys.stdout.write(str('cryptography' in sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False"
 

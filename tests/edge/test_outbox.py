@@ -291,22 +291,13 @@ def test_no_text_stops_the_committer(tmp_path: Path) -> None:
 
 
 def test_the_outbox_says_when_it_does_not_write(tmp_path: Path) -> None:
-    class Clock:
-        now_s = 0.0
-
-        def now_ms(self) -> int:
-            return 0
-
-        def monotonic_s(self) -> float:
-            return self.now_s
-
-    clock = Clock()
-    box = Outbox(tmp_path / "o.db", WIDE, Terms(3600), clock=clock)
-    clock.now_s = 1000
+    now_s = 0.0
+    box = Outbox(tmp_path / "o.db", WIDE, Terms(3600), thread_s=lambda: now_s)
+    now_s = 1000
     assert box.is_writing()  # nothing waits
     box.put("bus", 1000, [LINE.format(1000)], 1)
     assert box.is_writing()
-    clock.now_s = 1070
+    now_s = 1070
     box.put("bus", 2000, [LINE.format(2000)], 1)
     assert not box.is_writing()
     box.commit()

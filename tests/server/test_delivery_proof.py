@@ -287,10 +287,11 @@ def test_days_are_marked_by_the_worst_of_them() -> None:
         runs(run(1, per_day), run(per_day + 200, 3 * per_day, after=3 * per_day + 1)),
         queued=reports((7, T0 + 3 * DAY_MS, 0, 0, 0)),
     )
-    edges = np.array([T0 + i * DAY_MS for i in range(5)], np.int64)
+    edges = np.array([T0 + i * DAY_MS for i in range(6)], np.int64)
     marks = marks_of(log, edges, T0 + 3 * DAY_MS)
-    assert [m.worst for m in marks] == [Why.UNKNOWN, Why.UNKNOWN, None, None]
-    assert [m.readings for m in marks] == [per_day, 2 * per_day - 199, 0, 0]
+    assert [m.worst for m in marks] == [Why.UNKNOWN, Why.UNKNOWN, None, None, None]
+    assert [m.readings for m in marks] == [per_day, 2 * per_day - 199, 0, 0, 0]
+    assert [m.is_reached for m in marks] == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize("minutes", [1, 45, 600])

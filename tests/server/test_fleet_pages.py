@@ -120,7 +120,7 @@ def test_days_are_marked_and_shown(server: Running) -> None:
     assert server.http.get("/delivery/nobody?day=2026-04-08").status_code == 404
     assert server.http.get("/delivery/a1?day=0001-01-01").status_code == 422
     assert server.http.get("/delivery/a1?day=x").status_code == 422
-    assert "当日发出的数据包都已入库" in server.http.get("/delivery/a2?day=2026-04-08").text
+    assert "当日发出的数据批都已入库" in server.http.get("/delivery/a2?day=2026-04-08").text
 
 
 def test_a_store_that_lost_readings_is_found_out_by_counting(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_agents_are_listed_with_what_is_known_and_only_that(tmp_path: Path) -> N
 def test_the_report_says_whether_everything_arrived(server: Running) -> None:
     page = server.http.get("/api/v1/report/2026.html").text
     assert "3个采集代理中1个经序号核对全部入库" in page
-    assert "丢失1段（5个数据包未到）" in page
+    assert "丢失1段（5个数据批未到）" in page
     assert "送达" not in server.http.get("/api/v1/report/2025.html").text
 
 
