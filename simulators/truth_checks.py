@@ -41,14 +41,15 @@ class Live:
 
     def readings(self, client: ServerClient, meter: SimMeter) -> dict[str, Any]:
         """Give a meter's live counter readings."""
-        return self._series(client, meter.id, meter.measurand)
+        return self.series(client, meter.id, meter.measurand)
 
     def lags(self, client: ServerClient, meter: SimMeter) -> dict[int, float]:
         """Give the seconds after each slot at which the meter was read."""
-        found = self._series(client, meter.id, "lag_s")
+        found = self.series(client, meter.id, "lag_s")
         return dict(zip(found["times_ms"], found["values"], strict=True))
 
-    def _series(self, client: ServerClient, device: str, measurand: str) -> dict[str, Any]:
+    def series(self, client: ServerClient, device: str, measurand: str) -> dict[str, Any]:
+        """Give a point's live readings."""
         span = {"from": self.start_ms, "to": self.start_ms + 86_400_000}
         found: dict[str, Any] = client.get(
             "/api/v1/readings", device=device, measurand=measurand, **span

@@ -14,30 +14,29 @@ from simulators.stage import Stage
 from tests.faults.source import snapshot
 
 _STARTED = re.compile(r"^timestamp=(\S+) .*event=agent_started", re.MULTILINE)
+_MISSED = re.compile(r"^timestamp=(\S+) .*event=slots_missed bus=(\S+) slots=(\d+)", re.MULTILINE)
+Span = tuple[int, int]
 
 
 @dataclass
 class Lives:
     """Spans in which agents polled, by agent, and the slots found durable after a kill, by point.
 
-    margin_ms: how long after the end of a slot its round may still wait for its commit
+    margin_ms: how long a round may wait for its commit
     """
 
     folder: Path
     interval_ms: int
     margin_ms: int
-    spans_ms: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    spans_ms: dict[str, list[Span]] = field(default_factory=lambda: defaultdict(list))
     durable: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def ends(self, it: Stage, agent: str) -> int:
+    def ends(self, it: Stage, agent: str) -> None:
         """Take note, just before it ends, of a life that has got as far as polling."""
-        now_ms = SystemClock().now_ms()
-        starts = _STARTED.findall(it.log_of(agent).read_text("utf-8"))
-        began = [round(datetime.fromisoformat(s).timestamp() * 1000) for s in starts]
-        known = self.spans_ms[agent]
-        if began and (not known or began[-1] > known[-1][0]):
-            known.append((began[-1], now_ms))
-        return now_ms
+        now_ms, known = SystemClock().now_ms(), self.spans_ms[agent]
+        began_ms = max((ms_of(at) for at in _STARTED.findall(log_of(it, agent))), default=None)
+        if began_ms is not None and (not known or began_ms > known[-1][0]):
+            known.append((began_ms, now_ms))
 
     def was_killed(self, agent: str) -> None:
         """Look at what the outbox of a killed agent holds: it is durable."""
@@ -46,16 +45,55 @@ class Lives:
             for name in parsed.fields:
                 self.durable[parsed.tags["device"], name].add(parsed.time_ms or 0)
 
-    def devices(self, agent: str) -> list[str]:
-        """Give the devices of an agent."""
+    def devices(self, agent: str) -> dict[str, str]:
+        """Give the devices of an agent, each with its bus."""
         document = yaml.safe_load((self.folder / f"{agent}.yaml").read_text("utf-8"))
-        return [device["id"] for device in document["devices"]]
+        return {device["id"]: device["connection"] for device in document["devices"]}
 
     def whole_slots(self, agent: str) -> set[int]:
-        """Give the slots from whose beginning to whose commit the agent lived."""
+        """Give the slots that an agent outlived by an interval for the round and its commit.
+
+        A round may take longer than its slot where the machine is busy: another interval is left.
+        """
         out = set[int]()
         for began_ms, ended_ms in self.spans_ms[agent]:
-            first = -(-began_ms // self.interval_ms) * self.interval_ms
-            stop = ended_ms - self.interval_ms - self.margin_ms
-            out |= set(range(first, stop + 1, self.interval_ms))
+            out |= self._slots(
+                began_ms + self.margin_ms, ended_ms - 2 * self.interval_ms - self.margin_ms
+            )
         return out
+
+    def slots_between(self, agent: str, seen: set[int]) -> set[int]:
+        """Give the slots of each life from the first to the last seen of it: a bus goes by order,
+        and so do commits, so that whatever came before what is there must be there.
+        """
+        out = set[int]()
+        for began_ms, ended_ms in self.spans_ms[agent]:
+            of_life = [t for t in seen if began_ms <= t <= ended_ms]
+            out |= self._slots(min(of_life), max(of_life)) if of_life else set()
+        return out
+
+    def said_missed(self, it: Stage, agent: str) -> dict[str, set[int]]:
+        """Give the slots that the agent itself said it had overrun, by bus: it counts them.
+
+        The newest of them is the slot of that moment, or the one before where it says so early.
+        """
+        out: dict[str, set[int]] = defaultdict(set)
+        for at, bus, slots in _MISSED.findall(log_of(it, agent)):
+            said_ms = ms_of(at)
+            out[bus] |= self._slots(said_ms - (int(slots) + 1) * self.interval_ms, said_ms)
+        return out
+
+    def _slots(self, first_ms: int, last_ms: int) -> set[int]:
+        first_ms = -(-first_ms // self.interval_ms) * self.interval_ms
+        return set(range(first_ms, last_ms + 1, self.interval_ms))
+
+
+def log_of(it: Stage, agent: str) -> str:
+    """Give an agent's log, over all its lives."""
+    log = it.log_of(agent)
+    return log.read_text("utf-8") if log.exists() else ""
+
+
+def ms_of(said: str) -> int:
+    """Give the time that a log line names."""
+    return round(datetime.fromisoformat(said).timestamp() * 1000)
