@@ -13,7 +13,8 @@ from tests.faults.network import Outcome, plainly, run
 
 PAGE = Path(__file__).parents[2] / "docs/faults.md"
 BEGIN, END = "<!-- network faults: written by make faults -->", "<!-- end of network faults -->"
-_LONGEST = 90
+_LONGEST = 90  # words of the agent, in characters
+_FAULT_S = 3.0
 
 
 def table(found: Iterable[Outcome]) -> str:
@@ -36,7 +37,7 @@ def main() -> int:
     found = []
     for fault in FAULTS:
         with tempfile.TemporaryDirectory() as folder:
-            found.append(run(fault, Path(folder)))
+            found.append(run(fault, Path(folder), _FAULT_S))
         sys.stdout.write(f"{'ok ' if found[-1].holds else 'BAD'} {fault.id}\n")
         sys.stdout.flush()
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)

@@ -70,7 +70,7 @@ class DurableSink:
 
     def serve(self) -> None:
         """Answer until killed."""
-        self._server.serve_forever()
+        self._server.serve_forever(poll_interval=0.05)
 
     def __enter__(self) -> "DurableSink":
         threading.Thread(target=self.serve, daemon=True).start()

