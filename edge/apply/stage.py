@@ -15,11 +15,12 @@ Validate = Callable[[Path, Path], AgentConfig]  # file, folder its relative path
 
 def stage(
     book: ConfigBook, new: Path, validate: Validate, by: str, within_s: float | None = None,
-    serial: int | None = None,
+    serial: int | None = None, least_s: float = LEAST_TRIAL_S,
 ) -> Trial:  # fmt: skip
     """Check a file whole and switch to it on trial; ConfigError with every problem, else OSError.
 
-    `within_s` is how long devices may take to answer; by default three rounds, at least 120 s.
+    `within_s` is how long devices may take to answer; by default three rounds, at least
+    `least_s`.
     """
     file, content = str(new), _content(new)
     trial = book.trial()
@@ -31,16 +32,16 @@ def stage(
     present = _present(book, validate)
     if present is not None:
         _same_outbox(file, config, present)
-    within_s = trial_s(config) if within_s is None else within_s
+    within_s = trial_s(config, least_s) if within_s is None else within_s
     trial = Trial(config_hash(content), within_s, by, serial)
     book.switch(content, trial, from_good=present is not None)
     return trial
 
 
-def trial_s(config: AgentConfig) -> float:
+def trial_s(config: AgentConfig, least_s: float = LEAST_TRIAL_S) -> float:
     """Give how long a configuration's devices may take to answer when nobody says."""
     slowest_s = max(config.intervals_of(c).tick_s for c in config.connections)
-    return max(LEAST_TRIAL_S, _TRIAL_ROUNDS * slowest_s)
+    return max(least_s, _TRIAL_ROUNDS * slowest_s)
 
 
 def _content(new: Path) -> bytes:

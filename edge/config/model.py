@@ -112,6 +112,7 @@ class FleetConfig(_Strict):
 
     public_key_file: Path
     interval_s: Annotated[float, Field(ge=10, le=86_400)] = 450  # a third more or less, by chance
+    trial_s: Annotated[float, Field(ge=10, le=3600)] = 120  # or three rounds: devices must answer
 
 
 class Intervals(_Strict):

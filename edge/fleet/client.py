@@ -24,7 +24,7 @@ class Fleet:
     def __init__(self, config: AgentConfig, token: str, book: ConfigBook, read: Validate) -> None:
         if config.fleet is None:
             raise ValueError("fleet is not configured")
-        self.interval_s = config.fleet.interval_s
+        self.interval_s, self._least_s = config.fleet.interval_s, config.fleet.trial_s
         self._config, self._book, self._read = config, book, read
         self._key = ed25519_key(config.fleet.public_key_file.read_bytes())
         self._url = f"{config.push.url.rstrip('/')}/api/v2/agents/{config.agent}/config"
@@ -97,7 +97,9 @@ class Fleet:
         try:
             self._book.keep()  # the folder is there now
             write_durably(incoming, content, self._book.path)
-            stage(self._book, incoming, self._validated, "fleet", serial=document.serial)
+            stage(
+                self._book, incoming, self._validated, "fleet", None, document.serial, self._least_s
+            )
         except ConfigError as error:
             why = "; ".join(str(p) for p in error.problems)
             self._book.refuse(content, why[:2000], document.serial)
