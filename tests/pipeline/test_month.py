@@ -10,7 +10,7 @@ import structlog
 from tests.faults.month import quiet, run
 
 DAYS, SEED = float(os.environ.get("MONTH_DAYS", "1")), 30
-MOST_FILE_BYTES = 15_000_000  # two meters a minute, five days without a server: see docs/faults.md
+MOST_FILE_BYTES = 30_000_000  # two meters a minute, five days without a server: see docs/faults.md
 MOST_GROWTH_MIB = 10.0  # of memory in all the time; a byte kept for each reading would be more
 
 
