@@ -37,19 +37,29 @@ class Deadline:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Let what is inside last no longer: its connection is then broken under it."""
-        timer = threading.Timer(self._seconds, self._break)
+        """Let what is inside last no longer; urllib3's TimeoutError when its connection was broken.
+
+        What had come until then counts for nothing: a header may be cut in its midst.
+        """
+        is_over = threading.Event()
+        timer = threading.Timer(self._seconds, self._break, [is_over])
         timer.daemon = True
         timer.start()
         try:
             yield
+        except urllib3.exceptions.HTTPError:
+            if not is_over.is_set():
+                raise
         finally:
             timer.cancel()
+        if is_over.is_set():
+            raise urllib3.exceptions.TimeoutError(f"not whole within {self._seconds:g} s")
 
     def _connected(self, made: socket.socket | None) -> None:
         self._socket = made
 
-    def _break(self) -> None:
+    def _break(self, is_over: threading.Event) -> None:
+        is_over.set()
         if self._socket is not None:
             with suppress(OSError):  # it has gone by itself
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

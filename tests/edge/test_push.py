@@ -1,9 +1,5 @@
 """Push: a round is forgotten only when the server keeps it, whatever the server answers."""
 
-import contextlib
-import socket
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +10,7 @@ from contract.line import parse_line
 from edge.config import AgentConfig
 from edge.outbox import Bounds, Outbox
 from edge.push import Pusher
-from tests.edge.http_sink import Answer, Sink
+from tests.edge.http_sink import Answer, Sink, dripping_server
 
 OK: Answer = (204, {}, b"")
 
@@ -150,24 +146,9 @@ def test_a_line_that_fits_only_without_its_receipt_is_delivered(tmp_path: Path) 
     assert push.outbox.quarantined() == []
 
 
-def dripping(taken: socket.socket) -> None:
-    """Answer the first connection a byte at a time until it is broken."""
-    connection, _ = taken.accept()
-    with connection, contextlib.suppress(OSError):
-        connection.recv(65_536)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        while True:
-            connection.sendall(b"a")
-            time.sleep(0.02)
-
-
 def test_an_answer_that_comes_byte_by_byte_and_does_not_end_is_given_up(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = threading.Thread(target=dripping, args=(listening,), daemon=True)
-        server.start()
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with dripping_server() as url:
         push = pusher(tmp_path, url, [[line(1)]], timeout_s=0.2)
-        with pytest.raises(DeliveryError):
+        with pytest.raises(DeliveryError, match=r"not whole within 0\.6 s"):
             push.push()
-        server.join()  # its connection was broken, not left behind
     assert waiting(push) == 1
