@@ -8,12 +8,14 @@ from contextlib import contextmanager, suppress
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+_WAITS = 3  # to connect, to send, to be answered: each may take the time-out
+
 
 class Deadline:
-    """Breaks the one connection of a pool manager when a request takes too long as a whole."""
+    """Breaks the one connection of a pool manager when a request takes three time-outs in all."""
 
-    def __init__(self, pool: urllib3.PoolManager, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, pool: urllib3.PoolManager, timeout_s: float) -> None:
+        self._seconds = _WAITS * timeout_s
         self._socket: socket.socket | None = None
         note = self._connected
 

@@ -16,7 +16,6 @@ from edge.push.deadline import Deadline
 
 _UNAUTHORIZED = 401
 _READ_BYTES = 65_536  # of an answer; a login page may be of any length
-_WAITS = 3  # to connect, to send, to be answered: each may take the time-out
 
 
 class Door:
@@ -40,7 +39,7 @@ class Door:
             timeout=urllib3.Timeout(total=to.timeout_s),
             **trust,
         )
-        self._deadline = Deadline(self._pool, _WAITS * to.timeout_s)
+        self._deadline = Deadline(self._pool, to.timeout_s)
 
     def post(self, body: bytes) -> None:
         """Send a gzip body; RefusedError, TooLargeError, or DeliveryError when it is not kept.
