@@ -6,7 +6,7 @@ RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check test-real soak bench bench-server bench-edge bench-outbox bench-flash bench-delivery lock clean
+.PHONY: demo test check test-real soak faults bench bench-server bench-edge bench-outbox bench-flash bench-delivery lock clean
 
 demo: $(RUN)  ## the whole line on this machine; ONCE=1 stops after the table
 	$(BIN)/compound-sim demo $(if $(ONCE),--once)
@@ -24,8 +24,14 @@ test-real: $(DEV)  ## tests against independent parts; installs Debian packages
 	bash tests/real/install-debian.sh
 	$(BIN)/python -m pytest -m real tests/real
 
-soak: $(DEV)  ## reads of misbehaving slaves, SOAK_READS of them; a read may fail, but never lie
+soak: $(DEV)  ## reads of misbehaving slaves, SOAK_READS of them; a month of outages, MONTH_DAYS
 	SOAK_READS=$(or $(SOAK_READS),3000000) $(BIN)/python -m pytest -s tests/edge/torture
+	MONTH_DAYS=$(or $(MONTH_DAYS),30) $(BIN)/python -m pytest -s tests/pipeline/test_month.py
+
+# beside a server another package takes urllib3's name; an agent's machine has urllib3 itself
+faults: $(DEV)  ## an agent through every network fault; writes the table of docs/faults.md
+	$(PIP_INSTALL) --no-deps --upgrade --target .edge-http $(firstword $(shell grep ^urllib3== requirements/edge.txt))
+	PYTHONPATH=.edge-http $(BIN)/python -m tests.faults
 
 bench: $(DEV)  ## what it costs: fill, ingest, memory, processor time
 	$(BIN)/python -m tests.bench
@@ -72,4 +78,4 @@ $(DEV): pyproject.toml requirements/dev.txt | .venv/bin/python
 	touch $@ $(RUN)
 
 clean:
-	rm -rf .venv .venv-lock .demo .bench
+	rm -rf .venv .venv-lock .demo .bench .edge-http

@@ -94,8 +94,9 @@ async def _serve_until_told(args: argparse.Namespace, compound: Compound) -> Non
         token = args.token_file or args.dir / "token"
         site.write_configs(args.dir, args.server_url, token, args.interval_s)
         with ControlServer(site.devices) as control:
-            ready = {"control": control.url}
-            (args.dir / "simulator.json").write_text(json.dumps(ready), "utf-8")
+            ready = args.dir / "simulator.json.new"
+            ready.write_text(json.dumps({"control": control.url}), "utf-8")
+            ready.replace(args.dir / "simulator.json")  # whoever waits for it finds it whole
             await stop.wait()
 
 

@@ -3,8 +3,11 @@
 import asyncio
 import http.client
 import random
+import socket
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,19 +56,28 @@ def _asked(clock: AgentClock, ask: Ask) -> None:
     clock.heard_date(date, sent_s)
 
 
-def server_asker(url: str, ca_file: Path | None, monotonic_s: Callable[[], float]) -> Ask:
-    """Give the question to a server what time it is: any answer's Date will do."""
+def server_asker(
+    url: str,
+    ca_file: Path | None,
+    monotonic_s: Callable[[], float],
+    timeout_s: float = _ASK_TIMEOUT_S,
+) -> Ask:
+    """Give the question to a server what time it is: any answer's Date will do.
+
+    timeout_s: to connect, and to be answered as a whole
+    """
     at = urlsplit(url)
 
     def ask() -> tuple[str | None, float]:
-        door = _door(at.scheme, at.hostname or "", at.port, ca_file)
+        door = _door(at.scheme, at.hostname or "", at.port, ca_file, timeout_s)
         try:
             door.connect()
-            sent_s = monotonic_s()
-            door.request(
-                "GET", f"{at.path.rstrip('/')}/ping", headers={"Cache-Control": "no-store"}
-            )
-            answer = door.getresponse()
+            with _broken_after(timeout_s, door.sock):
+                sent_s = monotonic_s()
+                door.request(
+                    "GET", f"{at.path.rstrip('/')}/ping", headers={"Cache-Control": "no-store"}
+                )
+                answer = door.getresponse()
             return answer.getheader("Date") if answer.status < 500 else None, sent_s
         finally:
             door.close()
@@ -73,11 +85,32 @@ def server_asker(url: str, ca_file: Path | None, monotonic_s: Callable[[], float
     return ask
 
 
+@contextmanager
+def _broken_after(seconds: float, connection: socket.socket) -> Iterator[None]:
+    """Break a connection whose answer comes byte by byte: the clock waits for it.  TimeoutError."""
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        with suppress(OSError):  # it has gone by itself
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if is_over.is_set():  # a date cut in its midst is another date
+        raise TimeoutError(f"not whole within {seconds:g} s")
+
+
 def _door(
-    scheme: str, host: str, port: int | None, ca_file: Path | None
+    scheme: str, host: str, port: int | None, ca_file: Path | None, timeout_s: float
 ) -> http.client.HTTPConnection:
     if scheme != "https":
-        return http.client.HTTPConnection(host, port, timeout=_ASK_TIMEOUT_S)
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.verify_flags |= X509_NO_CHECK_TIME  # the machine may believe in 1970
-    return http.client.HTTPSConnection(host, port, timeout=_ASK_TIMEOUT_S, context=context)
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)

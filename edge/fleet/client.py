@@ -13,6 +13,7 @@ from edge.apply import MAX_BYTES, ConfigBook, State, Validate, config_hash, stag
 from edge.apply.durable import write_durably
 from edge.config import AgentConfig, ed25519_key
 from edge.fleet.document import Document, document_of
+from edge.push.deadline import Deadline
 
 _NONE, _SAME, _TAKEN, _FOUND = 404, 304, 204, 200
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ class Fleet:
             timeout=config.push.timeout_s,
             ca_certs=str(ca) if ca else None,
         )
+        self._deadline = Deadline(self._pool, config.push.timeout_s)
         self._memory = book.folder / "fleet.json"
         self._refused: str | None = None  # the hash of the last unsigned answer, told once
 
@@ -72,11 +74,14 @@ class Fleet:
     def _ask(self) -> bytes | None:
         headers = {**self._headers, "If-None-Match": f'"{self.serial}"'}
         try:
-            answer = self._pool.request("GET", self._url, headers=headers, preload_content=False)
-            try:
-                body = answer.read(MAX_BYTES + 1)
-            finally:
-                answer.close()
+            with self._deadline.kept():
+                answer = self._pool.request(
+                    "GET", self._url, headers=headers, preload_content=False
+                )
+                try:
+                    body = answer.read(MAX_BYTES + 1)
+                finally:
+                    answer.close()
         except urllib3.exceptions.HTTPError as error:
             raise DeliveryError(f"no answer: {error}", permanent=False) from error
         if answer.status in {_NONE, _SAME}:
@@ -156,7 +161,8 @@ class Fleet:
         body = json.dumps(content, ensure_ascii=False).encode("utf-8")
         try:
             url = f"{self._url}/state"
-            answer = self._pool.request("POST", url, body=body, headers=headers)
+            with self._deadline.kept():
+                answer = self._pool.request("POST", url, body=body, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise DeliveryError(f"no answer: {error}", permanent=False) from error
         if answer.status != _TAKEN:

@@ -153,6 +153,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = OFF")  # else each parcel is written again as it goes
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         if pages <= _CHECKED_PAGES and db.execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check failed")

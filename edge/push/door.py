@@ -12,6 +12,7 @@ from contract.line import PRECISION
 from edge.clock import X509_NO_CHECK_TIME, AgentClock
 from edge.config import PushConfig
 from edge.push.answers import judge
+from edge.push.deadline import Deadline
 
 _UNAUTHORIZED = 401
 _READ_BYTES = 65_536  # of an answer; a login page may be of any length
@@ -38,6 +39,7 @@ class Door:
             timeout=urllib3.Timeout(total=to.timeout_s),
             **trust,
         )
+        self._deadline = Deadline(self._pool, to.timeout_s)
 
     def post(self, body: bytes) -> None:
         """Send a gzip body; RefusedError, TooLargeError, or DeliveryError when it is not kept.
@@ -65,14 +67,15 @@ class Door:
             skips = X509_NO_CHECK_TIME if self._clock.has_only_the_server else 0
             self._tls.verify_flags = self._tls.verify_flags & ~X509_NO_CHECK_TIME | skips
         try:
-            answer = self._pool.request(
-                "POST", self._url, body=body, headers=headers, preload_content=False
-            )
-            said = answer.read(_READ_BYTES)
-            if answer.read(1):
-                answer.close()  # more than a store has to say: do not wait for the end
-            else:
-                answer.release_conn()
+            with self._deadline.kept():
+                answer = self._pool.request(
+                    "POST", self._url, body=body, headers=headers, preload_content=False
+                )
+                said = answer.read(_READ_BYTES)
+                if answer.read(1):
+                    answer.close()  # more than a store has to say: do not wait for the end
+                else:
+                    answer.release_conn()
         except urllib3.exceptions.HTTPError as error:
             why = str(error).rsplit(": ", 1)[-1]
             raise DeliveryError(f"no answer: {why}", permanent=False) from error

@@ -144,22 +144,25 @@ class Pusher:
         """Deliver one parcel that is too large as it is, by halves of its lines."""
         (parcel,) = batch
         parts, refused = [parcel.lines()], list[Refused]()
-        post = self._poster(batch)
+        post, is_heard = self._poster(batch), False
         while parts:
             part = parts.pop()
             try:
-                why = post(part, not parts)
+                why = post(part, False)
             except TooLargeError:
                 if len(part) == 1:
+                    is_heard = is_heard or _is_receipt_kept(post)
                     refused.append(_refused(parcel, part[0], _TOO_LARGE))
                 else:
                     half = len(part) // 2
                     parts += [part[half:], part[:half]]
                 continue
+            is_heard = is_heard or why is None
             if why is not None:
                 sift = Sift(post, part, _MOST_REQUESTS)
                 sift.run(why)
                 refused += [_refused(parcel, part[i], said) for i, said in sift.refused.items()]
+        _is_receipt_kept(post)  # said when all of it has arrived
         self.outbox.settle(batch, refused, self.name)
         return len(refused)
 
@@ -186,6 +189,17 @@ class Pusher:
         }
         next_ = self.outbox.sequence_next(outbox_id)
         return self._delivery.line(fields if next_ is None else fields | {"sequence_next": next_})
+
+
+def _is_receipt_kept(post: Post) -> bool:
+    """Send the receipt alone; DeliveryError when a server refuses even that: it refuses us."""
+    try:
+        why = post([], True)
+    except TooLargeError:
+        why = "too large"
+    if why is not None:
+        raise DeliveryError(f"a receipt alone is refused: {why}", permanent=True)
+    return True
 
 
 def _refused(parcel: Parcel, line: str, reason: str) -> Refused:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from edge.config import OutboxConfig
+from edge.outbox import COMMIT_INTERVAL_S
 from tests.bench.edge.bench import ROOT, Bench, ended
 from tests.bench.edge.meters import FLOATS_20, lay_profile, write_agent, write_image
 from tests.bench.edge.slaves import tcp_slave
@@ -34,6 +34,16 @@ _AGENT = (
     "import sys, edge.agent; edge.agent.HEALTH_INTERVAL_MS //= {speed};"
     "from edge.cli import main; sys.exit(main())"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is run: meters on so many lines, a server, and the outbox's `commit_interval_s`."""
+
+    name: str
+    lines: int
+    url: str
+    commit_s: float = COMMIT_INTERVAL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +69,34 @@ def write_bytes(pid: int) -> int:
     return next(int(ln.split()[1]) for ln in text.splitlines() if ln.startswith("write_bytes"))
 
 
-def config_of(path: Path, port: int, ref: str, lines: int, url: str) -> Path:
+def config_of(path: Path, port: int, ref: str, case: Case) -> Path:
     """Write agent.yaml of 20 meters on some lines, everything SPEED times as fast."""
     connections = [
         {
             "id": f"c{i}", "driver": "modbus-tcp", "host": f"127.0.0.{i + 1}", "port": port,
             "turnaround_ms": 0,
         }
-        for i in range(lines)
+        for i in range(case.lines)
     ]  # fmt: skip
     devices = [
-        {"id": f"M{m}", "connection": f"c{m % lines}", "unit": m + 1, "profile": ref}
+        {"id": f"M{m}", "connection": f"c{m % case.lines}", "unit": m + 1, "profile": ref}
         for m in range(METERS)
     ]
-    write_agent(path, connections, devices, INTERVAL_S / SPEED, url)
+    write_agent(path, connections, devices, INTERVAL_S / SPEED, case.url)
     content: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     content["push"]["interval_s"] = 10 / SPEED
-    if "commit_interval_s" in OutboxConfig.model_fields:
-        content["outbox"]["commit_interval_s"] = 1.0 / SPEED
+    content["outbox"]["commit_interval_s"] = case.commit_s / SPEED
     path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
     return path
 
 
-def measured(bench: Bench, case: str, lines: int, url: str) -> Written:
+def measured(bench: Bench, case: Case) -> Written:
     """Run the agent for some rounds; give what it wrote meanwhile."""
-    folder = bench.folder / case.replace(" ", "-").replace(",", "")
+    folder = bench.folder / case.name.replace(" ", "-").replace(",", "")
     folder.mkdir()
     ref = lay_profile(bench.folder, "m40", FLOATS_20)
     with tcp_slave(bench.folder, 0.0, write_image(bench.folder / "image")) as slave:
-        config = config_of(folder / "agent.yaml", slave.port, ref, lines, url)
+        config = config_of(folder / "agent.yaml", slave.port, ref, case)
         command = [sys.executable, "-c", _AGENT.format(speed=SPEED), "run", "--config", str(config)]
         process = bench.start(command, f"{folder.name}.log")
         try:
@@ -100,7 +109,7 @@ def measured(bench: Bench, case: str, lines: int, url: str) -> Written:
             code = ended(process)
     if code:
         raise RuntimeError((bench.folder / f"{folder.name}.log").read_text("utf-8")[-3000:])
-    return Written(case, round(answered / METERS), answered * len(FLOATS_20), written)
+    return Written(case.name, round(answered / METERS), answered * len(FLOATS_20), written)
 
 
 def all_cases(bench: Bench) -> Iterable[Written]:
@@ -110,14 +119,15 @@ def all_cases(bench: Bench) -> Iterable[Written]:
             time.sleep(0.05)
         there = f"http://127.0.0.1:{(bench.folder / 'port').read_text('ascii')}"
         cases = [
-            (f"{lines} {word}, {how}", lines, url)
-            for lines, word in ((1, "line"), (METERS, "lines"))
-            for how, url in (("server there", there), ("server away", _NOBODY))
+            Case("1 line, server there", 1, there),
+            Case("1 line, server away", 1, _NOBODY),
+            Case(f"{METERS} lines, server there", METERS, there),
+            Case(f"{METERS} lines, a commit each 10 s", METERS, there, 10.0),
         ]
         task = bench.progress.add_task("cases", total=len(cases))
-        for case, lines, url in cases:
-            bench.progress.update(task, description=case)
-            yield measured(bench, case, lines, url)
+        for case in cases:
+            bench.progress.update(task, description=case.name)
+            yield measured(bench, case)
             bench.progress.advance(task)
     finally:
         ended(sink)

@@ -19,12 +19,15 @@ class Certificate:
     fingerprint: str
 
 
-def make_certificate(folder: Path, days: int = 2) -> Certificate:
+def make_certificate(
+    folder: Path, days: int = 2, address: str = "127.0.0.1", authority_name: str = "county"
+) -> Certificate:
     """Make an authority and what it signs, good until so many days from now."""
     now = datetime.now(UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name, name = (
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("county", "server")
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+        for text in (authority_name, "server")
     )
 
     def begun(subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -43,7 +46,7 @@ def make_certificate(folder: Path, days: int = 2) -> Certificate:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
-    names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))])
     own = begun(name, key.public_key()).add_extension(names, critical=False)
     signed = own.sign(ca_key, hashes.SHA256())
     out = Certificate(

@@ -2,11 +2,12 @@
 
 import contextlib
 import gzip
+import socket
 import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -79,3 +80,26 @@ class Sink:
     def data(self) -> list[str]:
         """Give the kept lines without receipts."""
         return [ln for ln in self.kept if not ln.startswith("delivery")]
+
+
+@contextlib.contextmanager
+def dripping_server() -> Iterator[str]:
+    """Give the URL of a server that answers a byte at a time until its connection is broken.
+
+    It waits for that: whoever has asked must not leave the connection behind.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=_drip, args=(listening,), daemon=True)
+        server.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.join()
+
+
+def _drip(listening: socket.socket) -> None:
+    connection, _ = listening.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nDate: ")
+        while True:
+            connection.sendall(b"a")
+            time.sleep(0.02)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.budget import RESERVE, BusBudget, LineCost, bus_budgets, refusals, warnings
@@ -133,7 +133,6 @@ def test_over_the_time_is_refused_and_over_the_reserve_is_warned_of() -> None:
     assert judged(21)[0] == 1
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 40),
     st.sampled_from([1200, 2400, 9600, 19_200, 115_200]),

@@ -16,6 +16,7 @@ from edge.clock import AgentClock, KeptTime, server_asker, watch_clock
 from edge.outbox import Bounds, Outbox
 from edge.poller import Bus, run_bus
 from tests.edge.clock_machine import VirtualMachine, silent_server, truth_ms
+from tests.edge.http_sink import dripping_server
 from tests.edge.test_health import config_in
 from tests.edge.virtual import T0_MS, ScriptedDriver, VirtualClock, in_virtual_time, unit
 
@@ -92,6 +93,11 @@ def test_any_answer_of_the_server_tells_the_time_but_not_a_broken_gateways(
     clock.heard_date(date, sent_s)
     assert (clock.heard_age_s() is not None) is is_heard
     assert ("clock_offset_s" in clock.values()) is is_heard
+
+
+def test_a_server_that_answers_byte_by_byte_does_not_hold_the_clock() -> None:
+    with dripping_server() as url, pytest.raises(TimeoutError, match="not whole within"):
+        server_asker(url, None, lambda: 0.0, timeout_s=0.3)()
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 99 Jan 2026 00:00:07 GMT"])

@@ -110,7 +110,7 @@ def raw_block(spans: list[Coded], filler: int) -> RawBlock:
     return RawBlock(ReadBlock(3, first, end - first, points), tuple(held))
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(blocks(), st.integers(0, 0xFFFF))
 def test_any_mixture_of_types_and_orders_in_a_block_is_read_bit_by_bit(
     spans: list[Coded], filler: int
@@ -126,7 +126,7 @@ def test_any_mixture_of_types_and_orders_in_a_block_is_read_bit_by_bit(
 SCALES = ("1", "0.1", "0.01", "0.001", "10", "0.25", "1/3")
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(
     st.sampled_from(["u16", "s16", "u32", "s32", "u48", "s48", "bcd32"]),
     st.integers(0, 32_767),
@@ -155,7 +155,7 @@ def test_integers_are_scaled_exactly_and_rounded_once(
         assert reading.value is None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.floats(-2000, 2000, width=32), st.sampled_from(SCALES[:6]))
 def test_floats_are_scaled_exactly_and_rounded_once(number: float, scale: str) -> None:
     point = PointSpec("power_kw", 3, 0, "f32", scale=Fraction(scale), unit="kW")
@@ -164,7 +164,7 @@ def test_floats_are_scaled_exactly_and_rounded_once(number: float, scale: str) -
     assert reading.value == float(Fraction(number) * Fraction(scale))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.data(), st.integers(0, 0xFFFF_FFFF), st.sampled_from(["ABCD", "CDAB"]))
 def test_the_bits_of_a_mask_are_moved_down(data: st.DataObject, whole: int, order: str) -> None:
     mask = data.draw(st.integers(1, 0xFFFF_FFFF))
@@ -190,7 +190,7 @@ SPLITS = {
 }  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.sampled_from(sorted(SPLITS)), st.integers(0, 1_999_999), st.booleans())
 def test_a_value_in_parts_is_put_together(name: str, thousandths: int, negative: bool) -> None:
     whole_only = name in {"high and low word apart", "low word first, apart", "signed high word",
@@ -222,7 +222,7 @@ NAMED = PointSpec(
 )  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.integers(-500, 500), st.integers(1, 60), st.integers(1, 100), st.integers(-4, 0),
     st.sampled_from([1, 2]),
@@ -261,7 +261,7 @@ ASSORTED = (
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(WORDS, st.floats(0, 10), st.sampled_from([{}, {"x": Fraction(1)}]))
 def test_columns_make_the_very_lines_that_readings_make(
     words: list[int], lag_s: float, aux: dict[str, Fraction]

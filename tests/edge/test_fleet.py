@@ -18,6 +18,7 @@ from edge.config import ed25519_key
 from edge.fleet import Fleet
 from edge.status import ask, socket_path
 from tests.edge.config_server import ConfigServer, Signer
+from tests.edge.http_sink import dripping_server
 from tests.edge.test_apply import wait_for
 from tests.edge.test_poller_wire import Meters
 from tests.edge.test_status import config_at, running, served, told
@@ -199,6 +200,14 @@ def test_an_answer_that_should_not_be_is_an_error_that_heals(status: int, site: 
         fleet.turn()
     site.server.status = 200
     assert not fleet.turn()
+
+
+def test_a_server_that_answers_byte_by_byte_does_not_hold_the_talk(site: Site) -> None:
+    with dripping_server() as url:
+        push = yaml.safe_load(site.config.read_text("utf-8"))["push"]
+        site.config.write_text(site.text(push=push | {"url": url, "timeout_s": 0.2}), "utf-8")
+        with pytest.raises(DeliveryError, match="not whole within"):
+            site.fleet().turn()
 
 
 def test_a_report_that_did_not_arrive_is_sent_again(site: Site) -> None:

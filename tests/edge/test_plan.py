@@ -6,7 +6,7 @@ from functools import cached_property
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.plan import FEWEST_REQUESTS, ReadBlock, bisect, fingerprint, hole_of, plan
@@ -118,7 +118,6 @@ def test_every_point_but_the_holes_is_read_once_and_no_limit_is_broken(
         assert not device.limits.even or (b.address % 2, b.count % 2) == (0, 0)
 
 
-@settings(deadline=None)
 @given(devices(7), st.sampled_from(COSTS))
 def test_no_way_at_all_to_group_few_points_costs_less(device: Device, cost: float) -> None:
     legal = (g for g in partitions(device.wanted) if all(map(device.is_legal, g)))
@@ -126,7 +125,6 @@ def test_no_way_at_all_to_group_few_points_costs_less(device: Device, cost: floa
     assert device.cost_of([b.points for b in planned(device, cost)], cost) == least
 
 
-@settings(deadline=None)
 @given(devices(60), st.sampled_from(COSTS))
 def test_many_points_cost_what_an_exact_search_says(device: Device, cost: float) -> None:
     blocks = planned(device, cost)

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.plan import DevicePlan, plan_paced, rotated, turns
@@ -29,7 +29,6 @@ def paced(points: tuple[PointSpec, ...], limits: ReadLimits, **more: object) -> 
     return plan_paced(points, limits, SECONDS, **more)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(devices(), st.data())
 def test_each_point_is_read_once_at_its_pace_or_at_a_faster_one(
     device: tuple[tuple[PointSpec, ...], ReadLimits], data: st.DataObject
@@ -50,7 +49,6 @@ def test_each_point_is_read_once_at_its_pace_or_at_a_faster_one(
             assert not any((block.function, a) in holes for a in range(block.address, block.end))
 
 
-@settings(deadline=None)
 @given(devices())
 def test_no_slower_point_is_asked_for_that_a_faster_block_brings_anyway(
     device: tuple[tuple[PointSpec, ...], ReadLimits],

@@ -10,7 +10,7 @@ from contract.line import parse_line
 from edge.config import AgentConfig
 from edge.outbox import Bounds, Outbox
 from edge.push import Pusher
-from tests.edge.http_sink import Answer, Sink
+from tests.edge.http_sink import Answer, Sink, dripping_server
 
 OK: Answer = (204, {}, b"")
 
@@ -121,4 +121,34 @@ def test_no_server_keeps_everything(tmp_path: Path) -> None:
     push = pusher(tmp_path, "http://127.0.0.1:9", [[line(1)]])
     with pytest.raises(DeliveryError):
         push.push()
+    assert waiting(push) == 1
+
+
+def test_a_server_to_which_everything_is_too_large_gets_nothing_set_aside(tmp_path: Path) -> None:
+    with Sink(lambda _: (413, {}, b"")) as sink:
+        push = pusher(tmp_path, sink.url, [[line(i) for i in range(5)]])
+        with pytest.raises(DeliveryError, match="a receipt alone is refused") as caught:
+            push.push()
+    assert caught.value.permanent
+    assert push.outbox.quarantined() == []
+    assert waiting(push) == 1
+
+
+def test_a_line_that_fits_only_without_its_receipt_is_delivered(tmp_path: Path) -> None:
+    def script(lines: list[str]) -> Answer:
+        return (413, {}, b"") if len(lines) > 1 else OK
+
+    with Sink(script) as sink:
+        push = pusher(tmp_path, sink.url, [[line(1), line(2)]])
+        push.push()
+    assert sink.data() == [line(1), line(2)]
+    assert sink.kept[-1].startswith("delivery")  # said when all of it had arrived
+    assert push.outbox.quarantined() == []
+
+
+def test_an_answer_that_comes_byte_by_byte_and_does_not_end_is_given_up(tmp_path: Path) -> None:
+    with dripping_server() as url:
+        push = pusher(tmp_path, url, [[line(1)]], timeout_s=0.2)
+        with pytest.raises(DeliveryError, match=r"not whole within 0\.6 s"):
+            push.push()
     assert waiting(push) == 1

@@ -94,6 +94,8 @@ def assert_every_owed_slot_is_there_once(
             assert not lost, (name, sorted(lost), lives.spans_ms[agent], kills)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # it goes on until every agent has lived for some slots
 def test_kills_at_random_lose_no_slot_and_double_none(tmp_path: Path) -> None:
     run = prepare(tmp_path / "run", SEED, MONTHS, 0)
     with stage(run.folder) as it:

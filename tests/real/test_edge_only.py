@@ -1,6 +1,8 @@
 """An environment with only the `edge` extra runs the agent, and has no server."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +66,25 @@ def test_there_is_no_server_there(venv: Path, tmp_path: Path) -> None:
     done = run(venv, "python", "-c", "import server", cwd=tmp_path)
     assert done.returncode != 0
     assert "server extra is not installed" in done.stderr
+
+
+def test_the_network_faults_hold_with_the_http_library_of_that_environment(
+    venv: Path, tmp_path: Path
+) -> None:
+    """Beside a server another package takes urllib3's name; an agent's machine has urllib3."""
+    (installed,) = venv.glob("lib/python3*/site-packages/urllib3")
+    (tmp_path / "urllib3").symlink_to(installed)
+    own = os.environ | {"PYTHONPATH": str(tmp_path)}
+    asked = [sys.executable, "-c", "import urllib3; print(urllib3.__version__)"]
+    version = subprocess.run(asked, env=own, capture_output=True, text=True, check=True).stdout
+    locked = re.search(
+        r"^urllib3==(\S+)", (ROOT / "requirements/edge.txt").read_text(), re.MULTILINE
+    )
+    assert locked is not None
+    assert version.strip() == locked[1]
+    tests = ["tests/pipeline/test_network_faults.py", "tests/edge/test_push.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *tests, "tests/edge/test_push_answers.py"],
+        cwd=ROOT, env=own, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]

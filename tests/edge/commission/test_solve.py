@@ -49,7 +49,6 @@ codings = st.tuples(
 
 
 @given(noise, codings, st.integers(0, 7), st.integers(-3, 3), st.integers(100, 9_999))
-@settings(deadline=None)
 def test_the_true_coding_is_always_among_the_candidates(
     words: list[int], coding: tuple[str, str], at: int, exponent: int, number: int
 ) -> None:
@@ -64,7 +63,7 @@ def test_the_true_coding_is_always_among_the_candidates(
 
 
 @given(noise, codings, st.integers(0, 7), st.integers(1000, 9_999), st.integers(1000, 9_999))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_second_look_only_narrows_and_keeps_the_truth(
     words: list[int], coding: tuple[str, str], at: int, before: int, after: int
 ) -> None:
@@ -81,7 +80,6 @@ def test_a_second_look_only_narrows_and_keeps_the_truth(
 
 
 @given(st.lists(st.integers(2000, 2500), min_size=3, max_size=3, unique=True), noise)
-@settings(deadline=None)
 def test_three_voltages_at_once_never_lose_their_common_coding(
     volts: list[int], words: list[int]
 ) -> None:
