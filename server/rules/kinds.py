@@ -66,7 +66,7 @@ KINDS: Mapping[Kind, Way] = {
         place.learn_inferred, _names("outdoor_c"),
     ),
     Kind.LOAD_OUTSIDE_HOURS: Way(
-        place.outside_hours, _names(f"share_of_median times_floor least_kw {_NIGHT} {_PRESENCE}"),
+        place.outside_hours, _names(f"share_of_median times_floor least_kw evenings {_NIGHT} {_PRESENCE}"),
         place.learn_outside_hours,
     ),
     Kind.LIT_BY_DAY: Way(
@@ -108,7 +108,8 @@ KINDS: Mapping[Kind, Way] = {
         _names("month_used month_share"),
     ),
     Kind.DEMAND: Way(
-        supply.demand, _names("share_of_capacity power_factor"), needs=_names("capacity_kva")
+        supply.demand, _names("share_of_capacity power_factor"),
+        needs=_names("capacity_kva reactive_kvar"),
     ),
     Kind.POWER_FACTOR: Way(
         supply.power_factor, _names("standard least_kw"), needs=_names("reactive_kvar")
@@ -118,7 +119,9 @@ KINDS: Mapping[Kind, Way] = {
         _names("current_l1_a current_l2_a current_l3_a"),
     ),
     Kind.SILENT: Way(data.silent, frozenset(), needs=_names("coverage")),
-    Kind.FROZEN: Way(data.frozen, _names("same_min least_change least")),
+    Kind.FROZEN: Way(
+        data.frozen, _names("same_min least_change least"), needs=_names("gauge_kw")
+    ),
     Kind.IMPLAUSIBLE: Way(
         data.implausible, _names("times_most least"), needs=_names("max_power")
     ),

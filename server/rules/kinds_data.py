@@ -27,14 +27,13 @@ def silent(p: P, e: Evidence, learned: Learned) -> Judgement:
 
 
 def frozen(p: P, e: Evidence, learned: Learned) -> Judgement:
-    """Judge a load that has been exactly the same, and not nothing, for long."""
+    """Judge a meter whose power has read exactly the same, and not nothing, for long."""
     del learned
+    shown = e.series("gauge_kw")
     width = max(1, round(p["same_min"] / 15))
-    change = np.abs(np.diff(e.power, axis=-1, prepend=np.nan))
+    change = np.abs(np.diff(shown, axis=-1, prepend=np.nan))
     same = np.where(np.isnan(change), 0.0, (change <= p["least_change"]).astype(np.float64))
-    return _told(
-        e, (trailing_min(same, width) > 0) & (e.power > p["least"]), ~np.isnan(e.power)
-    )
+    return _told(e, (trailing_min(same, width) > 0) & (shown > p["least"]), ~np.isnan(shown))
 
 
 def implausible(p: P, e: Evidence, learned: Learned) -> Judgement:

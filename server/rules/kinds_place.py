@@ -127,10 +127,15 @@ def learn_outside_hours(p: P, e: Evidence, from_day: int) -> Learned:
 
 
 def outside_hours(p: P, e: Evidence, learned: Learned) -> Judgement:
-    """Judge load above a share of its work-hour median at night, or on a day off with nobody."""
+    """Judge load above a share of its work-hour median at night, or on a day off with nobody.
+
+    evenings 1: from when the last one is known to have left; 0: the night alone, as by house rule.
+    """
     night = in_window(e.minute, p["night_from_minute"], p["night_to_minute"])
     empty, known = emptiness(p, e)
     window = night | (~e.is_workday & empty)
+    if p["evenings"]:
+        window = window | (empty & known & ~e.is_work_time)
     floor = learned["floor_kw"]
     limit = np.maximum(p["share_of_median"] * learned["work_kw"], p["times_floor"] * floor)
     limit = np.maximum(limit, p["least_kw"])

@@ -15,9 +15,10 @@ def demand(p: P, e: Evidence, learned: Learned) -> Judgement:
     """Judge apparent load against a share of the transformer's kVA."""
     del learned
     kva = e.series("capacity_kva")
-    factor = e.series("power_factor")
-    factor = np.where(np.isnan(factor), p["power_factor"], np.clip(np.abs(factor), 0.3, 1.0))
-    limit = p["share_of_capacity"] * kva * factor
+    reactive = e.series("reactive_kvar")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        factor = e.power / np.hypot(e.power, reactive)
+    limit = p["share_of_capacity"] * kva * np.where(np.isnan(factor), p["power_factor"], factor)
     return judged(e, e.power > limit, ~np.isnan(limit), limit, np.nan_to_num(limit))
 
 

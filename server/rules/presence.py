@@ -1,8 +1,10 @@
-"""Presence: a gate's in and out totals → persons in the building, per interval.  Pure."""
+"""Presence: a gate's totals, or else plug loads → persons in the building, per interval.  Pure."""
 
 import numpy as np
 
 from server.factbook.workdays import minute_of_day
+from server.rules.model import Evidence
+from server.rules.windows import in_window, percentile_before, spread
 from server.series import Series, Times, Values
 from server.site.model import Site
 
@@ -28,3 +30,28 @@ def _at(series: Series, times_ms: Times) -> Values:
     safe = np.maximum(index, 0)
     fresh = (index >= 0) & (times_ms - series.times_ms[safe] <= MAX_SILENCE_MS)
     return np.where(fresh, series.values[safe], np.nan)
+
+
+def door_moves(ins: Series, outs: Series, edges_ms: Times) -> Values:
+    """Give how many went in or out in each interval, (n,); NaN: gate silent."""
+    if not len(ins) or not len(outs):
+        return np.full(max(0, len(edges_ms) - 1), np.nan)
+    return np.maximum(np.diff(_at(ins, edges_ms)) + np.diff(_at(outs, edges_ms)), 0.0)
+
+
+def by_plugs(plugs: Evidence) -> Values:
+    """Say from plug loads whether somebody is there: 1, 0, (n,); NaN unknown.
+
+    Somebody: above the night's median by three times its spread, and by 3 % of what work adds.
+    """
+    night = in_window(plugs.minute, 1410, 300)
+    levels = {
+        "median": percentile_before(plugs, night, 50),
+        "high": percentile_before(plugs, night, 84),
+        "work": percentile_before(plugs, plugs.is_work_time & plugs.is_workday, 50),
+    }
+    at = spread(levels, plugs)
+    step = np.maximum(3 * (at["high"] - at["median"]), 0.03 * (at["work"] - at["median"]))
+    limit = at["median"] + step
+    known = ~np.isnan(plugs.power) & ~np.isnan(limit)
+    return np.where(known, (plugs.power > limit).astype(np.float64), np.nan)

@@ -1,0 +1,161 @@
+"""Score: every rule on scenes it has not seen, beside the scenes' truth."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from server.jobs.evidence import Gathered
+from server.periods import DAY_MS, Interval
+from server.rules.engine import AlertSpan, alerts
+from server.rules.kinds import KINDS, judge
+from server.rules.model import Judgement, Rule, Truth as Said
+from simulators.scene_shapes import LEARN_DAYS, SCORED_DAYS, STEP_MS
+from simulators.scene_store import SceneStore, grid_of, lag_ms, site_of
+from simulators.scene_wastes import draw_wastes
+from simulators.scenes import MAIN, WATER, Scene, Truth, draw_scene
+
+TUNING, SCORING = range(1, 41), range(1001, 1061)
+EDGE_STEPS = 6  # half an hour: an alert may end this much after its waste
+_ON_MAIN = frozenset(
+    "ac_empty ac_empty_total equipment lights baseload day_off abnormal saving_hour setpoint"
+    " sealed".split()
+)
+# a rule's own wastes, for recall; and those that are right to be told by it
+OWN: dict[str, str] = {
+    "unattended_ac": "ac_empty", "unattended_ac_inferred": "ac_empty_total",
+    "lights_all_night": "lights", "equipment_left_on": "equipment",
+    "outdoor_lights_by_day": "lit_by_day", "saving_hour_not_kept": "saving_hour",
+    "setpoint_breach": "setpoint", "sealed_use": "sealed", "running_water": "leak",
+    "night_flow": "leak", "water_burst": "burst", "water_balance": "lost",
+    "night_baseload": "baseload", "day_off_use": "day_off", "abnormal_day": "abnormal",
+    "load_high": "demand", "power_factor_low": "power_factor", "phase_imbalance": "imbalance",
+    "silent_meter": "silent", "silent_water_meter": "silent_water", "frozen_meter": "frozen",
+    "implausible_meter": "implausible", "agent_clock": "clock", "gate_silent": "gate_silent",
+}  # fmt: skip
+ALSO: dict[str, frozenset[str]] = {
+    "unattended_ac_inferred": frozenset({"abnormal", "baseload"}),
+    "running_water": frozenset({"lost"}), "night_flow": frozenset({"lost"}),
+    "night_baseload": _ON_MAIN, "day_off_use": _ON_MAIN, "abnormal_day": _ON_MAIN,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a rule did over scenes; amounts in kWh or m³."""
+
+    events: int = 0
+    found: int = 0
+    alerts: int = 0
+    right: int = 0
+    minutes: list[float] = field(default_factory=list)
+    flagged: float = 0.0
+    wasted: float = 0.0
+    weeks: float = 0.0
+
+    @property
+    def precision(self) -> float:
+        """Give the share of alerts that are right."""
+        return self.right / self.alerts if self.alerts else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Give the share of wastes that were told."""
+        return self.found / self.events if self.events else float("nan")
+
+    def cells(self) -> tuple[str, ...]:
+        """Give a row of the table."""
+        late = f"{median(self.minutes):.0f}" if self.minutes else "—"
+        ratio = f"{self.flagged / self.wasted:.2f}" if self.wasted else "—"
+        false = (self.alerts - self.right) / self.weeks if self.weeks else 0.0
+        return (
+            str(self.events), str(self.alerts), f"{self.precision:.3f}", f"{self.recall:.3f}",
+            late, f"{false:.3f}", ratio,
+        )  # fmt: skip
+
+
+COLUMNS = (
+    "规则 rule|浪费 wastes|告警 alerts|查准 precision|查全 recall|延迟 min to alarm"
+    "|误报/栋·周 false|判定/实际 kWh ratio"
+)
+
+
+def score(rules: Sequence[Rule], seeds: Iterable[int]) -> dict[str, Tally]:
+    """Judge every rule on the scenes of some seeds; give a tally each."""
+    out = {r.id: Tally() for r in rules if r.id in OWN}
+    for seed in seeds:
+        scene = draw_scene(seed)
+        draw_wastes(scene)
+        grid = grid_of(scene)
+        site = site_of(scene)
+        store = SceneStore(scene)
+        span = Interval(int(grid[0]), int(grid[-1]))
+        gathered = Gathered.of(store, site, site.meters, span)
+        for rule in rules:
+            targets = rule.targets(site)
+            if rule.id not in OWN or not targets:
+                continue
+            if rule.id == "saving_hour_not_kept" and not scene.shape.keeps_saving_hour:
+                continue  # who has no such hour does not keep the rule
+            judgement = judge(rule, gathered.evidence(rule, targets))
+            tally = out[rule.id]
+            tally.weeks += SCORED_DAYS / 7
+            for i, meter in enumerate(targets):
+                _count(tally, scene, rule, meter.id, judgement.row(i))
+    return out
+
+
+def _count(tally: Tally, scene: Scene, rule: Rule, meter: str, judgement: Judgement) -> None:
+    start_ms = scene.setting.start_ms
+    scored = judgement.since(start_ms + LEARN_DAYS * DAY_MS)
+    found = alerts(rule, scored)
+    own = [t for t in scene.truths if t.kind == OWN[rule.id] and t.meter == meter]
+    also = [t for t in scene.truths if t.kind in ALSO.get(rule.id, ()) and _under(t, meter)]
+    tally.events += len(own)
+    tally.alerts += len(found)
+    told: set[int] = set()
+    for a in found:
+        spans = [(k, t) for k, t in enumerate([*own, *also]) if _meets(a, t, start_ms, scored)]
+        tally.right += bool(spans)
+        for k, t in spans:
+            if k < len(own) and k not in told:
+                told.add(k)
+                when = _heard_ms(scene, rule, meter, a)
+                tally.minutes.append(max(0.0, (when - start_ms - t.start * STEP_MS) / 60_000))
+        tally.flagged += a.excess
+    tally.found += len(told)
+    tally.wasted += sum(t.amount for t in own) + _seen_also(scene, also, scored)
+
+
+def _under(t: Truth, meter: str) -> bool:
+    """Say whether a truth lies on a meter or below it."""
+    return t.meter == meter or (meter == (WATER if t.meter.startswith("W") else MAIN))
+
+
+def _meets(a: AlertSpan, t: Truth, start_ms: int, scored: Judgement) -> bool:
+    end_ms = int(scored.edges_ms[-1]) if a.end_ms is None else a.end_ms
+    first, last = (a.start_ms - start_ms) / STEP_MS, (end_ms - start_ms) / STEP_MS
+    return first < t.end + EDGE_STEPS and t.start - EDGE_STEPS < last
+
+
+def _heard_ms(scene: Scene, rule: Rule, meter: str, a: AlertSpan) -> int:
+    """Give when an alert could be told: it fired, its readings had come, its day was over."""
+    fired = a.fired_ms
+    if KINDS[rule.kind].whole_days:
+        fired = max(fired, a.start_ms + DAY_MS)
+    lag = lag_ms(scene, meter)
+    at = np.arange(len(lag)) * 900_000 + scene.setting.start_ms
+    here = (at >= a.start_ms) & (at < a.fired_ms)
+    come = (at + 900_000 + lag)[here]
+    return max(fired, int(come.max())) if len(come) else fired
+
+
+def _seen_also(scene: Scene, also: Sequence[Truth], scored: Judgement) -> float:
+    """Give what other wastes took while the rule said true: it is right to count them."""
+    true = np.repeat(scored.truth == Said.TRUE, 3)
+    true = np.concatenate([np.zeros(scene.setting.steps - len(true), bool), true])
+    total = 0.0
+    for meter, kind in {(t.meter, t.kind) for t in also}:
+        total += float(scene.wasted[meter, kind][true].sum()) / 12.0
+    return total
