@@ -36,8 +36,14 @@ def draw_wastes(scene: Scene) -> None:
     taken = Taken()
     for put in _WASTES:
         put(rng, scene, taken)
+    tilt = scene.side[MAIN, "tilt"]
     finish(rng, scene)
-    _demand(scene)
+    _by_definition(scene, tilt)
+
+
+def _steady(rng: Rng, steps: int) -> Floats:
+    """Give a factor about 1: no real load is quite constant."""
+    return np.asarray(np.clip(1 + 0.02 * rng.standard_normal(steps), 0.8, 1.2))
 
 
 def _days(rng: Rng, scene: Scene, count: int, *, worked: bool = True) -> Iterator[int]:
@@ -118,7 +124,7 @@ def _lamps_by_day(rng: Rng, scene: Scene, taken: Taken) -> None:
         start = a + int(np.flatnonzero(~dark)[0])
         end = start + round(late * HOUR)
         if taken.take("O0", start, end):
-            scene.add("lit_by_day", "O0", start, end, np.full(end - start, full))
+            scene.add("lit_by_day", "O0", start, end, full * _steady(rng, end - start))
 
 
 def _saving_hour(rng: Rng, scene: Scene, taken: Taken) -> None:
@@ -130,7 +136,7 @@ def _saving_hour(rng: Rng, scene: Scene, taken: Taken) -> None:
             before = float(scene.load[meter][start - HOUR : start].mean())
             if before < 1.5 or rng.random() < 0.4 or not taken.take(meter, start, start + HOUR, 0):
                 continue
-            level = np.full(HOUR, before * rng.uniform(0.65, 1.0))
+            level = before * rng.uniform(0.65, 1.0) * _steady(rng, HOUR)
             extra = np.maximum(level - scene.load[meter][start : start + HOUR], 0)
             scene.add("saving_hour", meter, start, start + HOUR, extra)
 
@@ -156,7 +162,7 @@ def _sealed(rng: Rng, scene: Scene, taken: Taken) -> None:
         start = day * STEPS_A_DAY + int(rng.integers(0, 200))
         end = start + int(rng.uniform(5, 60) * HOUR)
         if taken.take("Z0", start, end):
-            scene.add("sealed", "Z0", start, end, np.full(end - start, rng.uniform(0.2, 2.0)))
+            scene.add("sealed", "Z0", start, end, rng.uniform(0.2, 2.0) * _steady(rng, end - start))
 
 
 def _leaks(rng: Rng, scene: Scene, taken: Taken) -> None:
@@ -177,7 +183,7 @@ def _bursts(rng: Rng, scene: Scene, taken: Taken) -> None:
         usual = float(np.percentile(scene.load[meter], 99.5))
         if taken.take(meter, start, end):
             flow = max(4.5 * usual, 3.0) * rng.uniform(1, 2.5)
-            scene.add("burst", meter, start, end, np.full(end - start, flow))
+            scene.add("burst", meter, start, end, flow * _steady(rng, end - start))
 
 
 def _lost(rng: Rng, scene: Scene, taken: Taken) -> None:
@@ -186,7 +192,7 @@ def _lost(rng: Rng, scene: Scene, taken: Taken) -> None:
     mean = float(sum(scene.load[m].mean() for m in ("W1", "W2")))
     if rng.random() < 0.6 and taken.take(WATER, start, end):
         flow = max(mean, 0.05) * rng.uniform(0.4, 1.0)
-        scene.add("lost", WATER, start, end, np.full(end - start, flow))
+        scene.add("lost", WATER, start, end, flow * _steady(rng, end - start))
 
 
 def _onto_main(scene: Scene, kind: str, start: int, end: int, extra: Floats) -> None:
@@ -217,8 +223,8 @@ def _days_off(rng: Rng, scene: Scene, taken: Taken) -> None:
         end = start + round(rng.uniform(5, 10) * HOUR)
         nobody = not scene.setting.people[start:end].any()
         if nobody and taken.take(MAIN, start, end):
-            extra = np.full(end - start, max(1.5, usual * rng.uniform(0.9, 2.0)))
-            _onto_main(scene, "day_off", start, end, extra)
+            extra = max(1.5, usual * rng.uniform(0.9, 2.0))
+            _onto_main(scene, "day_off", start, end, extra * _steady(rng, end - start))
 
 
 def _abnormal(rng: Rng, scene: Scene, taken: Taken) -> None:
@@ -229,7 +235,7 @@ def _abnormal(rng: Rng, scene: Scene, taken: Taken) -> None:
         of_day = float(whole[day * STEPS_A_DAY : (day + 1) * STEPS_A_DAY].sum())
         if taken.take(MAIN, start, end):
             level = of_day * rng.uniform(0.5, 0.9) / (end - start)
-            _onto_main(scene, "abnormal", start, end, np.full(end - start, max(level, 1.0)))
+            _onto_main(scene, "abnormal", start, end, max(level, 1.0) * _steady(rng, end - start))
 
 
 def _supply(rng: Rng, scene: Scene, taken: Taken) -> None:
@@ -244,20 +250,25 @@ def _supply(rng: Rng, scene: Scene, taken: Taken) -> None:
         a = day * STEPS_A_DAY + round(9 * HOUR)
         b = a + round(rng.uniform(1, 2.8) * HOUR)
         tilt[a:b] = rng.uniform(0.15, 0.3)
-        if _whole(scene)[a:b].mean() > 0.45 * np.percentile(_whole(scene), 99):
-            scene.fault("imbalance", MAIN, a, b)
     scene.side[MAIN, "lost_capacitor"], scene.side[MAIN, "tilt"] = lost, tilt
 
 
-def _demand(scene: Scene) -> None:
-    """Find by definition, on the true load, when the transformer carried more than 80 %."""
+def _by_definition(scene: Scene, tilt: Floats) -> None:
+    """Find on the true load when the transformer carried over 80 %, or phases were uneven."""
+    full = np.percentile(scene.load[MAIN][: LEARN_DAYS * STEPS_A_DAY], 99)
+    _runs(scene, "imbalance", (tilt > 0) & (scene.load[MAIN] > 0.3 * full))
     kva = float(next(t for t in scene.parts[MAIN].tags if t.startswith("kva-"))[4:])
     carried = np.hypot(scene.load[MAIN], scene.side[MAIN, "reactive_power_kvar"])
-    quarters = carried.reshape(-1, 3).mean(1) > 0.8 * kva
+    _runs(scene, "demand", carried > 0.8 * kva)
+
+
+def _runs(scene: Scene, kind: str, here: np.ndarray) -> None:
+    """Remember as faults the runs of half an hour or more, in quarters true for the most part."""
+    quarters = here.reshape(-1, 3).mean(1) > 0.5
     edges = np.flatnonzero(np.diff(quarters.astype(int), prepend=0, append=0))
     for a, b in zip(edges[::2] * 3, edges[1::2] * 3, strict=True):
         if b - a >= HOUR // 2 and a >= LEARN_DAYS * STEPS_A_DAY:
-            scene.fault("demand", MAIN, int(a), int(b))
+            scene.fault(kind, MAIN, int(a), int(b))
 
 
 def _data(rng: Rng, scene: Scene, taken: Taken) -> None:
@@ -284,8 +295,8 @@ def _data(rng: Rng, scene: Scene, taken: Taken) -> None:
     end = start + int(rng.uniform(9, 30) * HOUR)
     scene.dead.setdefault(f"gauge {meter}", []).append((start, end))
     scene.fault("frozen", meter, start, end)
-    start = int(rng.uniform(LEARN_DAYS, DAYS - 3) * STEPS_A_DAY)
-    scene.dead.setdefault("ratio", []).append((start, start + int(rng.uniform(1, 5) * HOUR)))
+    start = next(_days(rng, scene, 1)) * STEPS_A_DAY + round(rng.uniform(9, 13) * HOUR)
+    scene.dead.setdefault("ratio", []).append((start, start + int(rng.uniform(1, 4) * HOUR)))
     scene.fault("implausible", MAIN, *scene.dead["ratio"][0])
     start = int(rng.uniform(LEARN_DAYS, DAYS - 3) * STEPS_A_DAY)
     scene.dead.setdefault("clock", []).append((start, start + int(rng.uniform(2, 20) * HOUR)))

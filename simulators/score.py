@@ -8,6 +8,7 @@ import numpy as np
 
 from server.jobs.evidence import Gathered
 from server.periods import DAY_MS, Interval
+from server.rules.causes import lowest
 from server.rules.engine import AlertSpan, alerts
 from server.rules.kinds import KINDS, judge
 from server.rules.model import Judgement, Rule, Truth as Said
@@ -36,7 +37,8 @@ OWN: dict[str, str] = {
 }  # fmt: skip
 ALSO: dict[str, frozenset[str]] = {
     "unattended_ac_inferred": frozenset({"abnormal", "baseload"}),
-    "running_water": frozenset({"lost"}), "night_flow": frozenset({"lost"}),
+    "running_water": frozenset({"lost", "leak"}), "night_flow": frozenset({"lost", "leak"}),
+    "water_burst": frozenset({"burst"}),
     "night_baseload": _ON_MAIN, "day_off_use": _ON_MAIN, "abnormal_day": _ON_MAIN,
 }  # fmt: skip
 
@@ -101,17 +103,23 @@ def score(rules: Sequence[Rule], seeds: Iterable[int]) -> dict[str, Tally]:
             judgement = judge(rule, gathered.evidence(rule, targets))
             tally = out[rule.id]
             tally.weeks += SCORED_DAYS / 7
-            for i, meter in enumerate(targets):
-                _count(tally, scene, rule, meter.id, judgement.row(i))
+            scored = judgement.since(scene.setting.start_ms + LEARN_DAYS * DAY_MS)
+            rows = {m.id: scored.row(i) for i, m in enumerate(targets)}
+            found = {m: alerts(rule, row) for m, row in rows.items()}
+            parents = {m.id: m.parent for m in site.meters}
+            for meter, spans in lowest(found, parents).items():
+                _count(tally, scene, rule, meter, rows[meter], spans)
     return out
 
 
-def _count(tally: Tally, scene: Scene, rule: Rule, meter: str, judgement: Judgement) -> None:
+def _count(
+    tally: Tally, scene: Scene, rule: Rule, meter: str, scored: Judgement,
+    found: Sequence[AlertSpan],
+) -> None:  # fmt: skip
     start_ms = scene.setting.start_ms
-    scored = judgement.since(start_ms + LEARN_DAYS * DAY_MS)
-    found = alerts(rule, scored)
     own = [t for t in scene.truths if t.kind == OWN[rule.id] and t.meter == meter]
-    also = [t for t in scene.truths if t.kind in ALSO.get(rule.id, ()) and _under(t, meter)]
+    kinds = ALSO.get(rule.id, frozenset())
+    also = [t for t in scene.truths if t.kind in kinds and _under(t, meter) and t not in own]
     tally.events += len(own)
     tally.alerts += len(found)
     told: set[int] = set()
@@ -125,7 +133,7 @@ def _count(tally: Tally, scene: Scene, rule: Rule, meter: str, judgement: Judgem
                 tally.minutes.append(max(0.0, (when - start_ms - t.start * STEP_MS) / 60_000))
         tally.flagged += a.excess
     tally.found += len(told)
-    tally.wasted += sum(t.amount for t in own) + _seen_also(scene, also, scored)
+    tally.wasted += sum(t.amount for t in own) + _seen_also(scene, also, scored, found)
 
 
 def _under(t: Truth, meter: str) -> bool:
@@ -151,9 +159,16 @@ def _heard_ms(scene: Scene, rule: Rule, meter: str, a: AlertSpan) -> int:
     return max(fired, int(come.max())) if len(come) else fired
 
 
-def _seen_also(scene: Scene, also: Sequence[Truth], scored: Judgement) -> float:
-    """Give what other wastes took while the rule said true: it is right to count them."""
-    true = np.repeat(scored.truth == Said.TRUE, 3)
+def _seen_also(
+    scene: Scene, also: Sequence[Truth], scored: Judgement, found: Sequence[AlertSpan]
+) -> float:
+    """Give what other wastes took while the rule said true in an alert: it is right to count."""
+    told = np.zeros(len(scored.truth), bool)
+    for a in found:
+        i = np.searchsorted(scored.edges_ms, a.start_ms)
+        j = len(told) if a.end_ms is None else np.searchsorted(scored.edges_ms, a.end_ms)
+        told[i:j] = True
+    true = np.repeat((scored.truth == Said.TRUE) & told, 3)
     true = np.concatenate([np.zeros(scene.setting.steps - len(true), bool), true])
     total = 0.0
     for meter, kind in {(t.meter, t.kind) for t in also}:

@@ -78,8 +78,10 @@ class Gathered:
         """Give what a rule sees of some meters, (m, n)."""
         is_asked = rule.kind is Kind.IMPLAUSIBLE
         power = np.stack([self._power(m, wrong_too=is_asked) for m in meters])
+        if rule.kind is Kind.INFERRED_AC:  # what is metered below a main is not its air conditioning
+            power = power - np.stack([self._known_below(m) for m in meters])
         nobody = np.full(len(self.grid) - 1, np.nan)
-        there = [self._presence_of(m) for m in meters]
+        there = [self._presence_of(rule, m) for m in meters]
         needs = KINDS[rule.kind].needs - {"outdoor_c"}
         more = {name: np.stack([self._side(name, m) for m in meters]) for name in sorted(needs)}
         has_gate = np.array([[p is not None] for p in there], bool)
@@ -91,9 +93,10 @@ class Gathered:
             has_gate=has_gate if has_gate.any() else None, more={**self.shared.more, **more},
         )  # fmt: skip
 
-    def _presence_of(self, m: Meter) -> tuple[Values, Values] | None:
+    def _presence_of(self, rule: Rule, m: Meter) -> tuple[Values, Values] | None:
         """Give a meter's presence; plugs say nothing about themselves."""
-        if m.building in self.by_plug and m.end_use == PLUGS:
+        is_about_gates = m.end_use == PLUGS or rule.kind is Kind.GATE_SILENT
+        if m.building in self.by_plug and is_about_gates:
             return None
         return self.presence.get(m.building)
 
@@ -104,6 +107,13 @@ class Gathered:
         if wrong_too:
             return power
         return np.where(power > (m.max_power or m.carrier.default_max_power), np.nan, power)
+
+    def _below(self, m: Meter) -> list[Meter]:
+        return [c for c in self.site.meters if c.parent == m.id and c.is_counted]
+
+    def _known_below(self, m: Meter) -> Values:
+        """Give what the meters below show, (n,): 0 without any, NaN where one does not say."""
+        return np.sum([np.zeros(len(self.grid) - 1), *map(self._power, self._below(m))], axis=0)
 
     def _gates(self) -> dict[str, tuple[Values, Values]]:
         out: dict[str, tuple[Values, Values]] = {}
@@ -142,8 +152,7 @@ class Gathered:
             case "coverage":
                 return self.rollups[m.id].coverage
             case "below":
-                below = [c for c in self.site.meters if c.parent == m.id and c.is_counted]
-                return np.sum([self._power(c) for c in below], axis=0) if below else _none(n)
+                return self._known_below(m) if self._below(m) else _none(n)
             case "max_power":
                 return np.full(n, m.max_power or m.carrier.default_max_power)
             case "capacity_kva":

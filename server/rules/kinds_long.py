@@ -79,18 +79,27 @@ def learn_days(p: P, e: Evidence, from_day: int) -> Learned:
     for d in range(max(14, from_day), y.shape[-1]):
         i = max(0, d - LEARN_DAYS)
         w = known[..., i:d].astype(np.float64)
-        a = np.einsum("...d,jd,kd->...jk", w, x[:, i:d], x[:, i:d]) + ridge
-        b = np.einsum("...d,jd->...j", w * np.nan_to_num(y[..., i:d]), x[:, i:d])
-        found = np.linalg.solve(a, b[..., None])[..., 0]
-        beside = (np.nan_to_num(y[..., i:d]) - found @ x[:, i:d]) * w
-        count = w.sum(-1)
-        enough = count >= 12
+        enough = w.sum(-1) >= 12
+        found = _fitted(x[:, i:d], y[..., i:d], w, ridge)
+        for _ in range(3):  # days that were themselves abnormal teach nothing
+            beside = np.abs(np.nan_to_num(y[..., i:d]) - found @ x[:, i:d])
+            middle = np.nanmedian(np.where(w > 0, beside, np.nan), -1) if w.any() else 0.0
+            good = w * (beside <= 3.7 * np.asarray(middle)[..., None] + 1e-9)
+            found = _fitted(x[:, i:d], y[..., i:d], good, ridge)
         beta[..., d, :] = np.where(enough[..., None], found, np.nan)
-        freedom = np.maximum(count - x.shape[0], 1)
+        freedom = np.maximum(good.sum(-1) - x.shape[0], 1)
+        beside = (np.nan_to_num(y[..., i:d]) - found @ x[:, i:d]) * good
         spread_[..., d] = np.where(enough, np.sqrt((beside**2).sum(-1) / freedom), np.nan)
     names = ("work_kwh", "off_kwh", "kwh_per_cooling", "kwh_per_heating")
     out = {name: beta[..., k] for k, name in enumerate(names)}
     return {**out, "spread_kwh": spread_}
+
+
+def _fitted(x: Values, y: Values, w: Values, ridge: Values) -> Values:
+    """Give weighted least squares coefficients (…, k) of y (…, days) on x (k, days)."""
+    a = np.einsum("...d,jd,kd->...jk", w, x, x) + ridge
+    b = np.einsum("...d,jd->...j", w * np.nan_to_num(y), x)
+    return np.asarray(np.linalg.solve(a, b[..., None])[..., 0])
 
 
 def _days(p: P, e: Evidence) -> tuple[Values, Values, Values]:
