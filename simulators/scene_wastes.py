@@ -256,15 +256,14 @@ def _supply(rng: Rng, scene: Scene, taken: Taken) -> None:
 def _by_definition(scene: Scene, tilt: Floats) -> None:
     """Find on the true load when the transformer carried over 80 %, or phases were uneven."""
     full = np.percentile(scene.load[MAIN][: LEARN_DAYS * STEPS_A_DAY], 99)
-    _runs(scene, "imbalance", (tilt > 0) & (scene.load[MAIN] > 0.3 * full))
+    _runs(scene, "imbalance", (tilt[::3] > 0) & (scene.load[MAIN].reshape(-1, 3).mean(1) > 0.3 * full))
     kva = float(next(t for t in scene.parts[MAIN].tags if t.startswith("kva-"))[4:])
     carried = np.hypot(scene.load[MAIN], scene.side[MAIN, "reactive_power_kvar"])
-    _runs(scene, "demand", carried > 0.8 * kva)
+    _runs(scene, "demand", carried.reshape(-1, 3).mean(1) > 0.8 * kva)
 
 
-def _runs(scene: Scene, kind: str, here: np.ndarray) -> None:
-    """Remember as faults the runs of half an hour or more, in quarters true for the most part."""
-    quarters = here.reshape(-1, 3).mean(1) > 0.5
+def _runs(scene: Scene, kind: str, quarters: np.ndarray) -> None:
+    """Remember as faults the runs of half an hour or more."""
     edges = np.flatnonzero(np.diff(quarters.astype(int), prepend=0, append=0))
     for a, b in zip(edges[::2] * 3, edges[1::2] * 3, strict=True):
         if b - a >= HOUR // 2 and a >= LEARN_DAYS * STEPS_A_DAY:

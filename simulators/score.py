@@ -36,7 +36,7 @@ OWN: dict[str, str] = {
     "implausible_meter": "implausible", "agent_clock": "clock", "gate_silent": "gate_silent",
 }  # fmt: skip
 ALSO: dict[str, frozenset[str]] = {
-    "unattended_ac_inferred": frozenset({"abnormal", "baseload"}),
+    "unattended_ac_inferred": frozenset({"abnormal", "baseload", "day_off"}),
     "running_water": frozenset({"lost", "leak"}), "night_flow": frozenset({"lost", "leak"}),
     "water_burst": frozenset({"burst"}),
     "night_baseload": _ON_MAIN, "day_off_use": _ON_MAIN, "abnormal_day": _ON_MAIN,

@@ -18,6 +18,7 @@ from server.rules.windows import (
     median_before,
     percentile_before,
     sum_by_day,
+    trailing_min,
 )
 from server.series import Values
 
@@ -37,15 +38,27 @@ def _night_mean(p: P, e: Evidence) -> Values:
 def night_baseload(p: P, e: Evidence, learned: Learned) -> Judgement:
     """Judge the last night's mean load, from its end to the next, against the nights before.
 
-    What lies above the median night is taken to run all day.
+    What lies above the median night, and does so for three nights together, is taken to run all
+    day: one night's extra is not.
     """
     day = day_index(e)
     at = np.where(e.minute >= p["night_to_minute"], day, day - 1)
-    night = np.where(at >= 0, _night_mean(p, e)[..., np.maximum(at, 0)], np.nan)
+    nights = _night_mean(p, e)
+    night = np.where(at >= 0, nights[..., np.maximum(at, 0)], np.nan)
+    lasting = _lasting(nights)[..., np.maximum(at, 0)]
     floor = learned["floor_kw"]
     limit = np.maximum(p["times_floor"] * floor, floor + p["least_kw"])
     known = ~np.isnan(night) & ~np.isnan(limit)
-    return judged(e, night > limit, known, limit, floor, above=night - floor)
+    return judged(e, night > limit, known, limit, floor, above=lasting - floor)
+
+
+def _lasting(nights: Values, width: int = 3) -> Values:
+    """Give the most that each night and its neighbours, three together, all reach (…, days)."""
+    least = trailing_min(np.nan_to_num(nights), width)
+    out = least.copy()
+    for ahead in range(1, width):
+        out[..., :-ahead] = np.maximum(out[..., :-ahead], least[..., ahead:])
+    return out
 
 
 def learn_days_off(p: P, e: Evidence, from_day: int) -> Learned:

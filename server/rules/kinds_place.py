@@ -25,12 +25,16 @@ def emptiness(p: P, e: Evidence) -> tuple[Bools, Bools]:
     """Give (empty, known), (…, n): by the gate, by plug loads, else by the calendar.
 
     A few persons whom no door has seen move for long are a gate's miscount.  A silent gate, or
-    none, leaves the deep night to the calendar; the evening, when people may stay, is unknown.
+    none, leaves the deep night to the calendar; when people may stay (evenings, and days off
+    unless `days_off_by_calendar`) is unknown.
     """
     off = ~e.is_work_time
     late = off & in_window(e.minute, p["late_from_minute"], p["late_to_minute"])
+    by_calendar = late | e.is_work_time
+    if p["days_off_by_calendar"]:
+        by_calendar = by_calendar | ~e.is_workday
     if e.occupancy is None:
-        return off, late | e.is_work_time | _day_off(e)
+        return off, by_calendar
     moves = e.series("door_moves")
     still = trailing_mean(moves, max(1, round(p["still_min"] / 15))) == 0
     few = (e.occupancy <= p["few_persons"]) & still & off
@@ -39,12 +43,8 @@ def emptiness(p: P, e: Evidence) -> tuple[Bools, Bools]:
     known = seen | late | e.is_work_time
     if e.has_gate is not None:
         empty = np.where(e.has_gate, empty, off)
-        known = known | (~e.has_gate & _day_off(e))
+        known = np.where(e.has_gate, known, by_calendar)
     return empty, known
-
-
-def _day_off(e: Evidence) -> Bools:
-    return ~e.is_workday & ~e.is_work_time
 
 
 def learn_unoccupied(p: P, e: Evidence, from_day: int) -> Learned:

@@ -125,7 +125,9 @@ def balance(p: P, e: Evidence, learned: Learned) -> Judgement:
     usual = np.nan_to_num(learned["usual_share"])
     limit = np.maximum(p["least_share"], usual + p["above_usual"])
     full = trailing_mean(np.isnan(gap).astype(np.float64), width) <= 0.5
-    above = gap - usual * np.nan_to_num(e.power)
-    floor = np.nan_to_num(e.power) - np.nan_to_num(above)
+    above = lost - usual * total  # the window's mean: it bridges what one meter does not say
+    floor = np.nan_to_num(total) - np.nan_to_num(above)
     known = full & ~np.isnan(share) & (total > p["least"])
-    return judged(e, share > limit, known, limit * total, floor, above=above)
+    return judged(
+        e, share > limit, known, limit * total, floor, needs_power=False, above=above
+    )

@@ -42,16 +42,17 @@ def door_moves(ins: Series, outs: Series, edges_ms: Times) -> Values:
 def by_plugs(plugs: Evidence) -> Values:
     """Say from plug loads whether somebody is there: 1, 0, (n,); NaN unknown.
 
-    Somebody: above the night's median by three times its spread, and by 3 % of what work adds.
+    Somebody: above the night's median by three times its lower spread (equipment left on widens
+    the upper), and by 3 % of what work adds.
     """
     night = in_window(plugs.minute, 1410, 300)
     levels = {
         "median": percentile_before(plugs, night, 50),
-        "high": percentile_before(plugs, night, 84),
+        "low": percentile_before(plugs, night, 16),
         "work": percentile_before(plugs, plugs.is_work_time & plugs.is_workday, 50),
     }
     at = spread(levels, plugs)
-    step = np.maximum(3 * (at["high"] - at["median"]), 0.03 * (at["work"] - at["median"]))
+    step = np.maximum(3 * (at["median"] - at["low"]), 0.03 * (at["work"] - at["median"]))
     limit = at["median"] + step
     known = ~np.isnan(plugs.power) & ~np.isnan(limit)
     return np.where(known, (plugs.power > limit).astype(np.float64), np.nan)
