@@ -13,6 +13,12 @@ LIGHTS_OFF_H, LIGHTS_ON_H = 22.5, 5.5  # house rule: between them a corridor is 
 Rng = np.random.Generator
 
 
+def finish_clean(scene: Scene) -> None:
+    """Sum up the mains of a scene in which nothing is wasted and all data come."""
+    scene.dead.update({"ratio": [], "clock": []})
+    finish(np.random.default_rng([scene.seed, 2]), scene)
+
+
 class Taken:
     """Which spans of a meter are in use, so that no two wastes lie on top of each other."""
 

@@ -126,7 +126,8 @@ def _ac(rng: np.random.Generator, scene: Scene) -> None:
     for i in range(circuits):
         on = (there > 0) & (need > 0.03) & ~saving
         level = (0.25 + 0.75 * need) * np.clip(there * 1.1, 0.12, 1.0)
-        load = np.where(on, rated * level * _wobble(rng, scene, s.noise), 0.0) + s.ac_standby_kw
+        load = np.where(on, rated * level * _wobble(rng, scene, s.noise), 0.0)
+        load += s.ac_standby_kw * _wobble(rng, scene, 0.03)
         if not s.has_ac_meters:
             scene.unmetered += load
             continue
@@ -137,7 +138,7 @@ def _ac(rng: np.random.Generator, scene: Scene) -> None:
         scene.load[name] = load
         outdoor = now.outdoor_c
         kept = np.where(outdoor > 24, rng.uniform(26.0, 27.0), rng.uniform(18.0, 20.0))
-        drift = np.where(load > s.ac_standby_kw + 0.1, kept, 0.6 * kept + 0.4 * outdoor)
+        drift = np.where(load > 1.3 * s.ac_standby_kw + 0.1, kept, 0.6 * kept + 0.4 * outdoor)
         scene.side[name, "temperature_c"] = drift + 0.15 * rng.standard_normal(now.steps)
 
 

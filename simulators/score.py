@@ -14,7 +14,7 @@ from server.rules.kinds import KINDS, judge
 from server.rules.model import Judgement, Rule, Truth as Said
 from simulators.scene_shapes import LEARN_DAYS, SCORED_DAYS, STEP_MS
 from simulators.scene_store import SceneStore, grid_of, lag_ms, site_of
-from simulators.scene_wastes import draw_wastes
+from simulators.scene_wastes import draw_wastes, finish_clean
 from simulators.scenes import MAIN, WATER, Scene, Truth, draw_scene
 
 TUNING, SCORING = range(1, 41), range(1001, 1061)
@@ -41,6 +41,7 @@ ALSO: dict[str, frozenset[str]] = {
     "water_burst": frozenset({"burst"}),
     "night_baseload": _ON_MAIN, "day_off_use": _ON_MAIN, "abnormal_day": _ON_MAIN,
 }  # fmt: skip
+LASTING = {"night_baseload"}  # counts only what lasts: other wastes are no part of its amount
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class Tally:
     flagged: float = 0.0
     wasted: float = 0.0
     weeks: float = 0.0
+    clean_alerts: int = 0  # in the same buildings without a waste or fault
 
     @property
     def precision(self) -> float:
@@ -71,15 +73,17 @@ class Tally:
         late = f"{median(self.minutes):.0f}" if self.minutes else "—"
         ratio = f"{self.flagged / self.wasted:.2f}" if self.wasted else "—"
         false = (self.alerts - self.right) / self.weeks if self.weeks else 0.0
+        clean = self.clean_alerts / self.weeks if self.weeks else 0.0
         return (
             str(self.events), str(self.alerts), f"{self.precision:.3f}", f"{self.recall:.3f}",
-            late, f"{false:.3f}", ratio,
+            late, f"{false:.3f}",
+            f"{clean:.3f}", ratio,
         )  # fmt: skip
 
 
 COLUMNS = (
     "规则 rule|浪费 wastes|告警 alerts|查准 precision|查全 recall|延迟 min to alarm"
-    "|误报/栋·周 false|判定/实际 kWh ratio"
+    "|误报/栋·周 false|无浪费时 clean|判定/实际 kWh ratio"
 )
 
 
@@ -87,29 +91,40 @@ def score(rules: Sequence[Rule], seeds: Iterable[int]) -> dict[str, Tally]:
     """Judge every rule on the scenes of some seeds; give a tally each."""
     out = {r.id: Tally() for r in rules if r.id in OWN}
     for seed in seeds:
-        scene = draw_scene(seed)
+        clean, scene = draw_scene(seed), draw_scene(seed)
+        finish_clean(clean)
         draw_wastes(scene)
-        grid = grid_of(scene)
-        site = site_of(scene)
-        store = SceneStore(scene)
-        span = Interval(int(grid[0]), int(grid[-1]))
-        gathered = Gathered.of(store, site, site.meters, span)
-        for rule in rules:
-            targets = rule.targets(site)
-            if rule.id not in OWN or not targets:
-                continue
-            if rule.id == "saving_hour_not_kept" and not scene.shape.keeps_saving_hour:
-                continue  # who has no such hour does not keep the rule
-            judgement = judge(rule, gathered.evidence(rule, targets))
-            tally = out[rule.id]
-            tally.weeks += SCORED_DAYS / 7
-            scored = judgement.since(scene.setting.start_ms + LEARN_DAYS * DAY_MS)
-            rows = {m.id: scored.row(i) for i, m in enumerate(targets)}
-            found = {m: alerts(rule, row) for m, row in rows.items()}
-            parents = {m.id: m.parent for m in site.meters}
-            for meter, spans in lowest(found, parents).items():
-                _count(tally, scene, rule, meter, rows[meter], spans)
+        _judge_all(rules, clean, out, is_clean=True)
+        _judge_all(rules, scene, out)
     return out
+
+
+def _judge_all(
+    rules: Sequence[Rule], scene: Scene, out: dict[str, Tally], is_clean: bool = False
+) -> None:
+    """Judge every rule on one scene and count."""
+    grid = grid_of(scene)
+    site = site_of(scene)
+    span = Interval(int(grid[0]), int(grid[-1]))
+    gathered = Gathered.of(SceneStore(scene), site, site.meters, span)
+    parents = {m.id: m.parent for m in site.meters}
+    for rule in rules:
+        targets = rule.targets(site)
+        if rule.id not in OWN or not targets:
+            continue
+        if rule.id == "saving_hour_not_kept" and not scene.shape.keeps_saving_hour:
+            continue  # who has no such hour does not keep the rule
+        judgement = judge(rule, gathered.evidence(rule, targets))
+        scored = judgement.since(scene.setting.start_ms + LEARN_DAYS * DAY_MS)
+        rows = {m.id: scored.row(i) for i, m in enumerate(targets)}
+        found = lowest({m: alerts(rule, row) for m, row in rows.items()}, parents)
+        tally = out[rule.id]
+        if is_clean:
+            tally.clean_alerts += sum(map(len, found.values()))
+            continue
+        tally.weeks += SCORED_DAYS / 7
+        for meter, spans in found.items():
+            _count(tally, scene, rule, meter, rows[meter], spans)
 
 
 def _count(
@@ -133,7 +148,7 @@ def _count(
                 tally.minutes.append(max(0.0, (when - start_ms - t.start * STEP_MS) / 60_000))
         tally.flagged += a.excess
     tally.found += len(told)
-    tally.wasted += sum(t.amount for t in own) + _seen_also(scene, also, scored, found)
+    tally.wasted += sum(t.amount for t in own) + _seen_also(scene, rule, also, scored, found)
 
 
 def _under(t: Truth, meter: str) -> bool:
@@ -160,9 +175,11 @@ def _heard_ms(scene: Scene, rule: Rule, meter: str, a: AlertSpan) -> int:
 
 
 def _seen_also(
-    scene: Scene, also: Sequence[Truth], scored: Judgement, found: Sequence[AlertSpan]
+    scene: Scene, rule: Rule, also: Sequence[Truth], scored: Judgement, found: Sequence[AlertSpan]
 ) -> float:
     """Give what other wastes took while the rule said true in an alert: it is right to count."""
+    if rule.id in LASTING:
+        return 0.0
     told = np.zeros(len(scored.truth), bool)
     for a in found:
         i = np.searchsorted(scored.edges_ms, a.start_ms)

@@ -51,7 +51,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_PRESENCE = "few_persons still_min late_from_minute late_to_minute days_off_by_calendar"
+_PRESENCE = "few_persons few_share still_min late_from_minute late_to_minute days_off_by_calendar"
 _NIGHT = "night_from_minute night_to_minute"
 _WEATHER = "cool_above_c heat_below_c ridge"
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from server.rules.model import Bools, Evidence, Judgement, Learned
 from server.rules.windows import (
+    QUARTERS_A_DAY,
     enough_before,
     in_window,
     judged,
@@ -13,6 +14,7 @@ from server.rules.windows import (
     spread,
     sum_before,
     sum_by_day,
+    trailing_max,
     trailing_mean,
 )
 from server.series import Values
@@ -37,7 +39,8 @@ def emptiness(p: P, e: Evidence) -> tuple[Bools, Bools]:
         return off, by_calendar
     moves = e.series("door_moves")
     still = trailing_mean(moves, max(1, round(p["still_min"] / 15))) == 0
-    few = (e.occupancy <= p["few_persons"]) & still & off
+    most = trailing_max(np.nan_to_num(e.occupancy), QUARTERS_A_DAY)
+    few = (e.occupancy <= np.maximum(p["few_persons"], p["few_share"] * most)) & still & off
     seen = ~np.isnan(e.occupancy)
     empty = np.where(seen, (e.occupancy == 0) | few, off)
     known = seen | late | e.is_work_time

@@ -136,6 +136,11 @@ def trailing_min(values: Values, width: int) -> Values:
     return out
 
 
+def trailing_max(values: Values, width: int) -> Values:
+    """Give the most of the last `width` values, (…, n)."""
+    return -trailing_min(-values, width)
+
+
 def in_window(minute: NDArray[np.int64], start: float, end: float) -> Bools:
     """Say which minutes of the day lie in [start, end), which may pass midnight."""
     if start <= end:
