@@ -17,6 +17,7 @@ def finish_clean(scene: Scene) -> None:
     """Sum up the mains of a scene in which nothing is wasted and all data come."""
     scene.dead.update({"ratio": [], "clock": []})
     finish(np.random.default_rng([scene.seed, 2]), scene)
+    _by_definition(scene, np.zeros(scene.setting.steps))
 
 
 class Taken:

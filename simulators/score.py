@@ -8,11 +8,12 @@ import numpy as np
 
 from server.jobs.evidence import Gathered
 from server.periods import DAY_MS, Interval
-from server.rules.causes import lowest
+from server.rules.repeats import lowest
 from server.rules.engine import AlertSpan, alerts
 from server.rules.kinds import KINDS, judge
 from server.rules.model import Judgement, Rule, Truth as Said
-from simulators.scene_shapes import LEARN_DAYS, SCORED_DAYS, STEP_MS
+from simulators.conditions import Floats
+from simulators.scene_shapes import LEARN_DAYS, SCORED_DAYS, STEP_MS, STEPS_A_DAY
 from simulators.scene_store import SceneStore, grid_of, lag_ms, site_of
 from simulators.scene_wastes import draw_wastes, finish_clean
 from simulators.scenes import MAIN, WATER, Scene, Truth, draw_scene
@@ -41,7 +42,7 @@ ALSO: dict[str, frozenset[str]] = {
     "water_burst": frozenset({"burst"}),
     "night_baseload": _ON_MAIN, "day_off_use": _ON_MAIN, "abnormal_day": _ON_MAIN,
 }  # fmt: skip
-LASTING = {"night_baseload"}  # counts only what lasts: other wastes are no part of its amount
+LASTING = {"night_baseload"}  # other wastes count as far as they last three nights
 
 
 @dataclass(slots=True)
@@ -120,7 +121,12 @@ def _judge_all(
         found = lowest({m: alerts(rule, row) for m, row in rows.items()}, parents)
         tally = out[rule.id]
         if is_clean:
-            tally.clean_alerts += sum(map(len, found.values()))
+            for meter, spans in found.items():
+                meant = [t for t in scene.truths if t.kind == OWN[rule.id] and t.meter == meter]
+                start_ms = scene.setting.start_ms
+                tally.clean_alerts += sum(
+                    not any(_meets(a, t, start_ms, scored) for t in meant) for a in spans
+                )
             continue
         tally.weeks += SCORED_DAYS / 7
         for meter, spans in found.items():
@@ -178,8 +184,6 @@ def _seen_also(
     scene: Scene, rule: Rule, also: Sequence[Truth], scored: Judgement, found: Sequence[AlertSpan]
 ) -> float:
     """Give what other wastes took while the rule said true in an alert: it is right to count."""
-    if rule.id in LASTING:
-        return 0.0
     told = np.zeros(len(scored.truth), bool)
     for a in found:
         i = np.searchsorted(scored.edges_ms, a.start_ms)
@@ -187,7 +191,17 @@ def _seen_also(
         told[i:j] = True
     true = np.repeat((scored.truth == Said.TRUE) & told, 3)
     true = np.concatenate([np.zeros(scene.setting.steps - len(true), bool), true])
-    total = 0.0
-    for meter, kind in {(t.meter, t.kind) for t in also}:
-        total += float(scene.wasted[meter, kind][true].sum()) / 12.0
-    return total
+    keys = {(t.meter, t.kind) for t in also}
+    if rule.id not in LASTING:
+        return float(sum(scene.wasted[k][true].sum() for k in keys)) / 12.0
+    rest = sum((scene.wasted[k] for k in keys), np.zeros(scene.setting.steps))
+    return float(np.minimum(rest, _lasting(rest))[true].sum()) / 12.0
+
+
+def _lasting(wasted: Floats, nights: int = 3) -> Floats:
+    """Give the waste that three nights together reach, (n,): what a base load can mean."""
+    by_day = wasted.reshape(-1, STEPS_A_DAY)[:, : 5 * 12].mean(1)
+    windows = np.lib.stride_tricks.sliding_window_view(by_day, nights).min(1)
+    padded = np.concatenate([np.zeros(nights - 1), windows, np.zeros(nights - 1)])
+    most = np.lib.stride_tricks.sliding_window_view(padded, nights).max(1)
+    return np.repeat(most, STEPS_A_DAY)

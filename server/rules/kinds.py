@@ -90,7 +90,7 @@ KINDS: Mapping[Kind, Way] = {
     ),
     Kind.BURST: Way(water.burst, _names("times_p99 least_m3_per_h"), water.learn_hours),
     Kind.BALANCE: Way(
-        water.balance, _names("least_share above_usual over_days least"), water.learn_balance,
+        water.balance, _names("least_share above_usual over_days usual_percentile least"), water.learn_balance,
         _names("below"),
     ),
     Kind.NIGHT_BASELOAD: Way(

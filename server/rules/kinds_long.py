@@ -6,16 +6,16 @@ import numpy as np
 
 from server.rules.kinds_place import emptiness
 from server.rules.kinds_water import by_hour
-from server.rules.model import Evidence, Judgement, Learned
+from server.rules.model import Bools, Evidence, Judgement, Learned
 from server.rules.windows import (
     LEARN_DAYS,
     QUARTERS_A_DAY,
+    daily_before,
     day_index,
     days_of,
     in_window,
     judged,
     mean_by_day,
-    median_before,
     percentile_before,
     sum_by_day,
     trailing_min,
@@ -26,8 +26,19 @@ P = Mapping[str, float]
 
 
 def learn_night(p: P, e: Evidence, from_day: int) -> Learned:
-    """Learn the median night."""
-    return {"floor_kw": median_before(_night_mean(p, e))}
+    """Learn the median night, and each hour's median on work days and days off."""
+    return {
+        "floor_kw": daily_before(_night_mean(p, e)),
+        **_hours(e, e.is_workday, "work", from_day),
+        **_hours(e, ~e.is_workday, "off", from_day),
+    }
+
+
+def _hours(e: Evidence, days: Bools, stem: str, from_day: int) -> Learned:
+    return {
+        f"{stem}_h{h:02d}": percentile_before(e, days & (e.minute // 60 == h), 50, from_day=from_day)
+        for h in range(24)
+    }
 
 
 def _night_mean(p: P, e: Evidence) -> Values:
@@ -38,8 +49,8 @@ def _night_mean(p: P, e: Evidence) -> Values:
 def night_baseload(p: P, e: Evidence, learned: Learned) -> Judgement:
     """Judge the last night's mean load, from its end to the next, against the nights before.
 
-    What lies above the median night, and does so for three nights together, is taken to run all
-    day: one night's extra is not.
+    What lies above the median night, and does so for three nights together, is taken to run by
+    day too, as far as the hour is above its own median.
     """
     day = day_index(e)
     at = np.where(e.minute >= p["night_to_minute"], day, day - 1)
@@ -49,7 +60,10 @@ def night_baseload(p: P, e: Evidence, learned: Learned) -> Judgement:
     floor = learned["floor_kw"]
     limit = np.maximum(p["times_floor"] * floor, floor + p["least_kw"])
     known = ~np.isnan(night) & ~np.isnan(limit)
-    return judged(e, night > limit, known, limit, floor, above=lasting - floor)
+    usual = np.where(e.is_workday, by_hour(e, learned, "work"), by_hour(e, learned, "off"))
+    usual = np.where(in_window(e.minute, p["night_from_minute"], p["night_to_minute"]), floor, usual)
+    above = np.minimum(lasting - floor, np.maximum(e.power - usual, 0.0))
+    return judged(e, night > limit, known, limit, floor, above=above)
 
 
 def _lasting(nights: Values, width: int = 3) -> Values:
@@ -63,11 +77,7 @@ def _lasting(nights: Values, width: int = 3) -> Values:
 
 def learn_days_off(p: P, e: Evidence, from_day: int) -> Learned:
     """Learn each hour's median on days off."""
-    off = ~e.is_workday
-    return {
-        f"off_h{h:02d}": percentile_before(e, off & (e.minute // 60 == h), 50, from_day=from_day)
-        for h in range(24)
-    }
+    return _hours(e, ~e.is_workday, "off", from_day)
 
 
 def day_off_use(p: P, e: Evidence, learned: Learned) -> Judgement:
@@ -120,12 +130,13 @@ def _days(p: P, e: Evidence) -> tuple[Values, Values, Values]:
     every = np.ones(len(e.minute), bool)
     kw = mean_by_day(e, e.power, every, int(p["least_known"] * QUARTERS_A_DAY))
     size = sum_by_day(e, np.ones(len(e.minute)))
-    celsius = mean_by_day(e, e.series("outdoor_c"), every)
+    celsius = e.series("outdoor_c")
     work = sum_by_day(e, e.is_workday.astype(np.float64)) > size / 2
-    cooling = np.maximum(celsius - p["cool_above_c"], 0) * work
-    heating = np.maximum(p["heat_below_c"] - celsius, 0) * work
+    hours = in_window(e.minute, 480, 1050)
+    cooling = mean_by_day(e, np.maximum(celsius - p["cool_above_c"], 0), hours) * work
+    heating = mean_by_day(e, np.maximum(p["heat_below_c"] - celsius, 0), hours) * work
     x = np.stack([work, ~work, np.nan_to_num(cooling), np.nan_to_num(heating)])
-    known = ~np.isnan(kw) & ~np.isnan(celsius) & (size == QUARTERS_A_DAY)
+    known = ~np.isnan(kw) & ~np.isnan(cooling) & (size == QUARTERS_A_DAY)
     return x.astype(np.float64), kw * 24.0, known
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from server.rules.model import Evidence, Judgement, Learned
 from server.rules.windows import (
     QUARTERS_A_DAY,
+    daily_before,
     day_index,
     days_of,
     in_window,
     judged,
     mean_by_day,
-    median_before,
     percentile_before,
     trailing_mean,
     trailing_min,
@@ -45,7 +45,7 @@ def flow_never_zero(p: P, e: Evidence, learned: Learned) -> Judgement:
 
 def learn_night_flow(p: P, e: Evidence, from_day: int) -> Learned:
     """Learn the usual night minimum."""
-    return {"floor_m3_per_h": median_before(_night_minimum(p, e))}
+    return {"floor_m3_per_h": daily_before(_night_minimum(p, e))}
 
 
 def _night_minimum(p: P, e: Evidence) -> Values:
@@ -106,7 +106,7 @@ def learn_balance(p: P, e: Evidence, from_day: int) -> Learned:
     every = np.ones(len(e.minute), bool)
     lost, all_ = mean_by_day(e, gap, every, 48), mean_by_day(e, main, every, 48)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {"usual_share": median_before(lost / all_)}
+        return {"usual_share": daily_before(lost / all_, p["usual_percentile"])}
 
 
 def _gap(e: Evidence) -> tuple[Values, Values]:

@@ -102,14 +102,13 @@ def sum_before(daily: Values, days: int = LEARN_DAYS) -> Values:
     return np.asarray(total[..., d] - total[..., np.maximum(0, d - days)])
 
 
-def median_before(daily: Values, least: int = 5, columns: Bools | None = None) -> Values:
-    """Give the median of the known values of the 28 days before each day, (…, days)."""
-    values = daily if columns is None else np.where(columns, daily, np.nan)
+def daily_before(values: Values, q: float = 50.0, least: int = 5) -> Values:
+    """Give a percentile of the known daily values of the 28 days before each day, (…, days)."""
     front = np.full((*values.shape[:-1], LEARN_DAYS), np.nan)
     windows = sliding_window_view(np.concatenate([front, values], -1), LEARN_DAYS, axis=-1)
-    windows = np.where(np.isnan(windows), np.inf, windows)[..., : daily.shape[-1], :]
+    windows = np.where(np.isnan(windows), np.inf, windows)[..., : values.shape[-1], :]
     count = np.isfinite(windows).sum(-1)
-    return np.where(count >= least, _percentile(windows, 50.0), np.nan)
+    return np.where(count >= least, _percentile(windows, q), np.nan)
 
 
 def trailing_mean(values: Values, width: int) -> Values:

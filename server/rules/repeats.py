@@ -1,4 +1,4 @@
-"""Causes: what one waste makes several meters say is one alert.  Pure."""
+"""Repeats: what mains say of a waste that a meter below them says already.  Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
