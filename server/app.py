@@ -23,6 +23,7 @@ from server.jobs.periods import review_periods
 from server.jobs.schedule import Schedule
 from server.jobs.touched import apply_site, keep_zone
 from server.jobs.works import Works
+from server.notify.file import load_notify
 from server.rules.load import load_rules
 from server.site.file import load_site
 from server.state import open_state
@@ -45,6 +46,7 @@ def open_works(config: ServerConfig) -> Works:
 def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -> FastAPI:
     """Give the application; jobs run while it is up."""
     clock = clock or SystemClock()
+    plan = load_notify(config.notify_file)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -53,8 +55,9 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
             log.info("site_changed", changes=len(changed), first=changed[0])
         await asyncio.to_thread(review_periods, works, clock.now_ms(), None)
         schedule = Schedule(
-            works, clock, keep_raw_months=config.keep_raw_months, roll_up_s=config.roll_up_s
-        )
+            works, clock, keep_raw_months=config.keep_raw_months, roll_up_s=config.roll_up_s,
+            plan=plan,
+        )  # fmt: skip
         scheduler = schedule.start()
         log.info("server_started", site=works.site.id, pid=os.getpid())
         yield

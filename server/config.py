@@ -42,6 +42,7 @@ class _File(Strict):
     write_tokens: dict[Annotated[str, Field(pattern=AGENT_NAME, max_length=64)], Path] | None = None
     console_token_file: Path | None = None
     factbook_folder: Path | None = None
+    notify_file: Path | None = None
     max_body_bytes: Annotated[int, Field(ge=10_000)] = 20_000_000
     jobs: _Jobs = _Jobs()
 
@@ -65,6 +66,7 @@ class ServerConfig:
     # what is older than the others is not computed again.
     keep_raw_months: int | None = None
     agent_tokens: Mapping[str, str] = field(default_factory=dict)  # of agents with one of their own
+    notify_file: Path | None = None  # None: alerts are told in the server's log alone
 
 
 def load_config(path: Path) -> ServerConfig:
@@ -117,6 +119,7 @@ def load_config(path: Path) -> ServerConfig:
         port=file.listen.port,
         write_tokens=(*tokens, *own.values()),
         agent_tokens=own,
+        notify_file=folder / file.notify_file if file.notify_file else None,
         console_token=console_token[0] if console_token else "",
         factbook_folder=folder / file.factbook_folder if file.factbook_folder else None,
         max_body_bytes=file.max_body_bytes,

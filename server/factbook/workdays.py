@@ -11,6 +11,7 @@ from server.periods import MINUTE_MS, Interval, days_in
 from server.series import Times
 from server.site.model import Site
 
+WARN_FROM_MONTH = 11
 PUBLISHED, ESTIMATED, LOCAL = "published", "estimated", "local"
 
 
@@ -42,15 +43,36 @@ def day_type(day: date, site: Site) -> DayType:
     return DayType(not is_holiday, PUBLISHED, name or "")
 
 
+def calendar_gap(today: date) -> int | None:
+    """Give the year whose published calendar is missing though it should be there; None: none is.
+
+    The State Council publishes a year's days in the October or November before it.
+    """
+    years = (today.year, today.year + 1) if today.month >= WARN_FROM_MONTH else (today.year,)
+    for year in years:
+        if _is_estimated(year):
+            return year
+    return None
+
+
+def _is_estimated(year: int) -> bool:
+    try:
+        chinese_calendar.get_holiday_detail(date(year, 1, 1))
+    except NotImplementedError:
+        return True
+    return False
+
+
 def work_span(day: date, site: Site, grace_min: int = 0) -> Interval | None:
     """Give first start to last end of a workday's hours, widened by the grace; None if not worked.
 
     The midday break counts as work time: people stay in the building.
     """
-    if not site.work_hours or not day_type(day, site).is_workday:
+    hours = site.hours_on(day)
+    if not hours or not day_type(day, site).is_workday:
         return None
-    first = min(h.start for h in site.work_hours)
-    last = max(h.end for h in site.work_hours)
+    first = min(h.start for h in hours)
+    last = max(h.end for h in hours)
     grace = timedelta(minutes=grace_min)
     start, end = _at(day, first, site) - grace, _at(day, last, site) + grace
     return Interval(int(start.timestamp() * 1000), int(end.timestamp() * 1000))

@@ -1,25 +1,22 @@
 """Judging: every rule on every meter over a span."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 
 from contract.reading import PointId
 from server.factbook.workdays import day_type, minute_of_day, work_mask
+from server.jobs.alerting import Seen, found_by, record
 from server.jobs.works import Report, Works, silent, whole_days
-from server.metrics.cost import price_rollup
-from server.metrics.inputs import MetricInputs
-from server.periods import DAY_MS, QUARTER_MS, Interval, Step, day_interval, day_of, days_in, edges
+from server.periods import DAY_MS, QUARTER_MS, Interval, Step, day_interval, days_in, edges
 from server.rollup.combine import mean_power_kw
 from server.rollup.model import Rollup
-from server.rules.engine import AlertSpan, alerts
 from server.rules.kinds import LEARN_DAYS, judge
 from server.rules.model import Evidence, Judgement, Rule
 from server.rules.presence import occupancy
 from server.series import Values
-from server.site.model import Carrier, Meter
-from server.state import NewAlert
+from server.site.model import Meter
+from server.state.found import Judged
 
 GRACE_MIN = 30
 
@@ -38,14 +35,14 @@ def judge_all(works: Works, interval: Interval, now_ms: int, report: Report = si
     rollups = works.store.read_rollups(site, meters, Step.QUARTER, span)
     report(0.4)
     shared = _Shared.of(works, span)
-    new = 0
+    judged: list[Judged] = []
     for number, (rule, meter) in enumerate(targets, 1):
         r = rollups[meter.id]
-        judgement = since(judge(rule, shared.evidence(r, meter)), interval.start_ms)
-        for found in alerts(rule, judgement):
-            new += works.state.save_alert(_alert(works, rule, meter, r, found), now_ms)
-        report(0.4 + 0.6 * number / len(targets))
-    return new
+        evidence = shared.evidence(r, meter)
+        judgement = since(judge(rule, evidence), interval.start_ms)
+        judged.append(found_by(works, Seen(rule, meter, r, evidence, judgement)))
+        report(0.4 + 0.5 * number / len(targets))
+    return record(works, judged, now_ms)
 
 
 def evidence_of(works: Works, rule: Rule, meter: Meter, interval: Interval) -> Judgement:
@@ -99,33 +96,3 @@ class _Shared:
             r.edges_ms, mean_power_kw(r), self.occupancy.get(meter.building),
             self.is_work_time, self.minute, self.is_workday,
         )  # fmt: skip
-
-
-def _alert(works: Works, rule: Rule, meter: Meter, r: Rollup, span: AlertSpan) -> NewAlert:
-    site = works.site
-    day = day_of(span.start_ms, site.zone)
-    return NewAlert(
-        rule=rule.id, rule_version=rule.version, meter=meter.id, building=meter.building,
-        start_ms=span.start_ms, fired_ms=span.fired_ms, end_ms=span.end_ms,
-        excess=round(span.excess, 6), unit=meter.carrier.unit,
-        yuan=_price(works, meter, r, span), floor=round(span.floor, 6),
-        known_share=span.known_share, day_state=day_type(day, site).state,
-    )  # fmt: skip
-
-
-def _price(works: Works, meter: Meter, r: Rollup, span: AlertSpan) -> Decimal | None:
-    """Give what the excess cost: the span's consumption priced, scaled to the part above floor."""
-    site = works.site
-    tariff = site.electricity_tariff if meter.carrier is Carrier.ELECTRICITY else site.water_tariff
-    a, b = np.searchsorted(r.edges_ms, [span.start_ms, span.end_ms or int(r.edges_ms[-1])])
-    part = Rollup(
-        r.meter, r.step, r.edges_ms[a : b + 1], r.values[a:b], r.coverage[a:b], r.grades[a:b]
-    )
-    interval = Interval(span.start_ms, span.end_ms or int(r.edges_ms[-1]))
-    inputs = MetricInputs(site, interval, {}, works.factbook)
-    priced = price_rollup(part, tariff, inputs) if b > a and tariff else None
-    used = float(np.nansum(part.values))
-    if priced is None or used <= 0:
-        return None
-    share = Decimal(repr(round(span.excess / used, 9)))
-    return (priced[0] * share).quantize(Decimal("0.01"))

@@ -10,17 +10,21 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from contract.clock import Clock
 from contract.errors import DeliveryError
+from server.jobs.delivering import Deliverer
 from server.jobs.entries import FIXED
 from server.jobs.judging import judge_all
 from server.jobs.periods import review_periods
 from server.jobs.receipts import roll_deliveries
 from server.jobs.rolling import roll_up_spans
+from server.jobs.telling import plan_briefs, plan_messages
 from server.jobs.touched import touched_spans
 from server.jobs.works import Works
+from server.notify.model import LOG_ONLY, NotifyPlan
 from server.periods import DAY_MS, HOUR_MS, Interval, day_of, midnight_ms
 from server.site.model import Site
 
-ROLL_UP_S, JUDGE_S, MAINTAIN_S = 20.0, 120, 3600
+# a condition that comes true is told within a minute of its hold time
+ROLL_UP_S, JUDGE_S, DELIVER_S, MAINTAIN_S = 20.0, 20, 10, 3600
 LEASE_MS = 10 * 60_000
 MONTH_MS = 31 * DAY_MS
 CONTEXT_MS = MONTH_MS  # readings kept in front of what may be computed again: events and profiles
@@ -38,6 +42,8 @@ class Schedule:
     owner: str = ""
     keep_raw_months: int | None = None
     roll_up_s: float = ROLL_UP_S
+    plan: NotifyPlan = LOG_ONLY
+    deliverer: Deliverer | None = None
 
     def keep_from_ms(self, now_ms: int) -> int | None:
         """Give the instant before which readings are dropped; None: they are kept for ever."""
@@ -55,6 +61,8 @@ class Schedule:
         jobs = ((self.roll_up_s, self.roll_up), (JUDGE_S, self.judge), (MAINTAIN_S, self.maintain))
         for seconds, job in jobs:
             scheduler.add_job(self._in_thread, "interval", seconds=seconds, args=[job])
+        # no lease: messages are claimed one by one, so that a killed server holds nobody up
+        scheduler.add_job(asyncio.to_thread, "interval", seconds=DELIVER_S, args=[self.deliver])
         scheduler.start()
         return scheduler
 
@@ -87,6 +95,17 @@ class Schedule:
         new = judge_all(self.works, Interval(start_ms, now_ms + HOUR_MS), now_ms)
         if new:
             log.info("alerts_found", new=new)
+
+    def deliver(self) -> None:
+        """Decide how changes of state are told, and send what is due."""
+        state, plan, now_ms = self.works.state, self.plan, self.clock.now_ms()
+        if self.deliverer is None:
+            self.deliverer = Deliverer(state, plan, self.clock, self.owner)
+        state.inbox.escalate(plan.escalate_ms, now_ms)
+        state.inbox.reopen_lasting(plan.reopen_ms, now_ms)
+        plan_messages(self.works, plan, now_ms)
+        plan_briefs(self.works, plan, now_ms)
+        self.deliverer.deliver()
 
     def maintain(self) -> None:
         """Let the store do its housekeeping once a day, however often the server is started.

@@ -1,7 +1,9 @@
 """The life of an alert: inactive → pending → firing → resolved.  Pure.
 
 Time that is unknown is not counted either way: it neither fires nor resolves an alert.  Running
-a span in pieces gives the same as running it whole.
+a span in pieces gives the same as running it whole.  An alert keeps firing until its condition
+has been false for the rule's `resolve_ms`; where the condition is only just below its threshold
+(`near`), what fires goes on firing, and what does not fire does not begin.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from server.rules.model import Judgement, Rule, Truth
+from server.rules.model import Bools, Judgement, Rule, Truth
 
 
 class Phase(StrEnum):
@@ -52,6 +54,7 @@ class AlertSpan:
     excess: float  # kWh or m³ above the floor, up to the end of what was judged
     floor: float  # mean expected kW or m³/h while true
     known_share: float  # share of the alert's time that was judged true or false
+    has_fired: bool = True  # False: still pending; fired_ms is then when it will, if it stays true
 
 
 def advance(
@@ -95,30 +98,45 @@ def _clearing(
 
 
 def run(
-    rule: Rule, judgement: Judgement, state: AlertState | None = None
+    rule: Rule, judgement: Judgement, state: AlertState | None = None, near: Bools | None = None
 ) -> tuple[AlertState, tuple[Transition, ...]]:
-    """Take a whole judgement into account, stepping over its runs of constant truth."""
+    """Take a whole judgement into account, stepping over its runs of constant truth.
+
+    near: (n,) where the condition would be true at the threshold at which it clears.
+    """
     state = state or AlertState()
     truth, edges = judgement.truth, judgement.edges_ms
+    held = np.zeros(len(truth), bool) if near is None else near
     transitions: list[Transition] = []
-    cuts = np.flatnonzero(truth[1:] != truth[:-1]) + 1
+    cuts = np.flatnonzero((truth[1:] != truth[:-1]) | (held[1:] != held[:-1])) + 1
     starts = [0, *cuts.tolist()] if len(truth) else []
     for i, j in zip(starts, [*starts[1:], len(truth)], strict=True):
-        state, change = advance(state, Truth(int(truth[i])), int(edges[i]), int(edges[j]), rule)
+        says = Truth(int(truth[i]))
+        if says is Truth.FALSE and held[i] and state.phase is Phase.FIRING:
+            says = Truth.TRUE
+        state, change = advance(state, says, int(edges[i]), int(edges[j]), rule)
         if change is not None:
             transitions.append(change)
     return state, tuple(transitions)
 
 
-def alerts(rule: Rule, judgement: Judgement) -> tuple[AlertSpan, ...]:
-    """Give the alerts of a judged span, oldest first."""
-    _, transitions = run(rule, judgement)
+def alerts(rule: Rule, judgement: Judgement, near: Bools | None = None) -> tuple[AlertSpan, ...]:
+    """Give the alerts of a judged span that fired, oldest first."""
+    return tuple(s for s in spans(rule, judgement, near) if s.has_fired)
+
+
+def spans(rule: Rule, judgement: Judgement, near: Bools | None = None) -> tuple[AlertSpan, ...]:
+    """Give the alerts of a judged span, oldest first, and what is pending at its end."""
+    state, transitions = run(rule, judgement, None, near)
     out: list[AlertSpan] = []
     for change in transitions:
         if change.to is Phase.FIRING:
             out.append(_span(judgement, change.start_ms, change.at_ms, None))
         elif out:
             out[-1] = _span(judgement, change.start_ms, out[-1].fired_ms, change.end_ms)
+    if state.phase is Phase.PENDING:
+        due_ms = int(judgement.edges_ms[-1]) + rule.hold_ms - state.true_ms
+        out.append(replace(_span(judgement, state.start_ms, due_ms, None), has_fired=False))
     return tuple(out)
 
 

@@ -53,15 +53,28 @@ def _places(file: s.SiteFile) -> set[str]:
 
 
 def _hours(file: s.SiteFile) -> Iterator[Finding]:
+    yield from _spans("work_hours", file.work_hours)
+    for i, season in enumerate(file.seasons):
+        yield from _spans(f"seasons.{i}.work_hours", season.work_hours)
+        for key, text in (("from", season.start), ("to", season.end)):
+            try:
+                date.fromisoformat(f"2024-{text}")  # a leap year, so that 02-29 is a day
+            except ValueError:
+                yield f"seasons.{i}.{key}", "a day of the year such as 05-01", text, "correct it"
+        if season.start == season.end:
+            yield f"seasons.{i}.to", f"another day than {season.start}", season.end, "correct it"
+
+
+def _spans(key: str, texts: Sequence[str]) -> Iterator[Finding]:
     before = time(0)
-    for i, text in enumerate(file.work_hours):
+    for i, text in enumerate(texts):
         try:
             start, end = (time.fromisoformat(part) for part in text.split("-"))
         except ValueError:
-            yield f"work_hours.{i}", "hours such as 08:00-12:00", text, "correct it"
+            yield f"{key}.{i}", "hours such as 08:00-12:00", text, "correct it"
             continue
         if not before <= start < end:
-            yield f"work_hours.{i}", "spans in order, none overlapping", text, "sort them"
+            yield f"{key}.{i}", "spans in order, none overlapping", text, "sort them"
         before = end
 
 

@@ -117,9 +117,18 @@ def site_of(file: s.SiteFile) -> m.Site:
         gates=tuple(m.Gate(g.device, g.name, g.building) for g in file.gates),
         thermometer=file.thermometer,
         work_hours=tuple(_hours(t) for t in file.work_hours),
+        seasons=tuple(
+            m.SeasonHours(_month_day(x.start), _month_day(x.end), tuple(map(_hours, x.work_hours)))
+            for x in file.seasons
+        ),
         electricity_tariff=file.tariffs.electricity,
         water_tariff=file.tariffs.water,
         sealed_area_m2=_dated(file.sealed_area_m2),
         local_days=tuple((d.day, d.is_workday) for d in file.local_days),
         balance_limit=file.balance.limit_percent / 100,
     )  # fmt: skip
+
+
+def _month_day(text: str) -> tuple[int, int]:
+    month, _, day = text.partition("-")
+    return int(month), int(day)

@@ -167,6 +167,22 @@ class WorkHours:
 
 
 @dataclass(frozen=True, slots=True)
+class SeasonHours:
+    """Other work hours in a part of every year: [from, to) as (month, day), over New Year too."""
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+    hours: tuple[WorkHours, ...]
+
+    def covers(self, day: date) -> bool:
+        """Say whether a day lies in the season."""
+        at = (day.month, day.day)
+        if self.first <= self.last:
+            return self.first <= at < self.last
+        return at >= self.first or at < self.last
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """The compound: places, meters, gates, hours.  Ids are unique; references are checked."""
 
@@ -185,7 +201,15 @@ class Site:
     sealed_area_m2: tuple[Dated, ...] = ()
     local_days: tuple[tuple[date, bool], ...] = ()  # (day, is_workday) by local order
     areas: tuple[Area, ...] = ()
+    seasons: tuple[SeasonHours, ...] = ()  # the first that covers a day replaces work_hours
     balance_limit: float = 0.05  # a larger share lost between main and subs blocks a month's close
+
+    def hours_on(self, day: date) -> tuple[WorkHours, ...]:
+        """Give the work hours of a day, if it is worked."""
+        for season in self.seasons:
+            if season.covers(day):
+                return season.hours
+        return self.work_hours
 
     def scope_of(self, meter: Meter) -> Scope:
         """Give the books a meter belongs to."""

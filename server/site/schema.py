@@ -12,6 +12,7 @@ from server.site.expression import ExpressionError, parse
 from server.yaml_file import Strict
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+Hours = Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")]
 POWERS = ("power_kw", "flow_m3_per_h")
 Moment = datetime | date
 
@@ -191,6 +192,14 @@ class LocalDay(Strict):
     is_workday: bool
 
 
+class Season(Strict):
+    """Work hours of a part of every year, [from, to) as MM-DD."""
+
+    start: Annotated[str, Field(alias="from", pattern=r"^\d\d-\d\d$")]
+    end: Annotated[str, Field(alias="to", pattern=r"^\d\d-\d\d$")]
+    work_hours: Annotated[tuple[Hours, ...], Field(min_length=1)]
+
+
 class Balance(Strict):
     """How much may be lost between a main meter and the meters below it."""
 
@@ -206,10 +215,8 @@ class SiteFile(Strict):
     meters: Annotated[tuple[Meter, ...], Field(min_length=1)]
     gates: tuple[Gate, ...] = ()
     thermometer: Id | None = None
-    work_hours: tuple[Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")], ...] = (
-        "08:00-12:00",
-        "14:30-17:30",
-    )
+    work_hours: tuple[Hours, ...] = ("08:00-12:00", "14:30-17:30")
+    seasons: tuple[Season, ...] = ()
     tariffs: Tariffs = Tariffs()
     sealed_area_m2: tuple[Dated, ...] = ()
     local_days: tuple[LocalDay, ...] = ()

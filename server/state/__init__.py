@@ -1,5 +1,6 @@
 """State: what people and rules have decided; SQLAlchemy, SQLite by default, PostgreSQL by URL."""
 
-from server.state.repository import AlertRow, NewAlert, State, open_state
+from server.state.alert_rows import AlertRow, NewAlert
+from server.state.repository import State, open_state
 
 __all__ = ["AlertRow", "NewAlert", "State", "open_state"]

@@ -1,8 +1,6 @@
 """Reading and writing state; plain dataclasses go in and come out."""
 
 import sqlite3
-from dataclasses import asdict, dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from sqlalchemy import (
@@ -18,43 +16,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from server.state.alert_rows import AlertRow, alert_row
+from server.state.alerts import Alerts
 from server.state.books import Books
 from server.state.fleet import Fleet
-from server.state.schema import alert, lease, mark, transition
+from server.state.learned import Learned
+from server.state.life import FIRING, RESOLVED
+from server.state.outbound import Outbound
+from server.state.schema import alert, lease, mark
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-FIRING, RESOLVED = "firing", "resolved"
-
-
-@dataclass(frozen=True, slots=True)
-class NewAlert:
-    """An alert as a rule found it; `end_ms` None: still firing."""
-
-    rule: str
-    rule_version: int
-    meter: str
-    building: str
-    start_ms: int
-    fired_ms: int
-    end_ms: int | None
-    excess: float
-    unit: str
-    yuan: Decimal | None
-    floor: float
-    known_share: float
-    day_state: str
-
-    @property
-    def phase(self) -> str:
-        """Give firing or resolved."""
-        return FIRING if self.end_ms is None else RESOLVED
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRow(NewAlert):
-    """A stored alert."""
-
-    id: int
+_FIRED = (FIRING, RESOLVED)
 
 
 class State:
@@ -64,55 +36,33 @@ class State:
         self._engine = engine
         self.books = Books(engine)
         self.fleet = Fleet(engine)
-
-    def save_alert(self, new: NewAlert, now_ms: int) -> bool:
-        """Insert an alert, or bring the one it overlaps up to date; say whether it was new.
-
-        Every change of phase is a transition row; saving the same alert again changes nothing.
-        """
-        with self._engine.begin() as db:
-            known = self._overlapping(db, new)
-            if known is None:
-                values = {**asdict(new), "yuan": _text(new.yuan), "phase": new.phase}
-                db.execute(insert(alert).values(**values))
-                number = self._number_of(db, new)
-                self._transit(db, number, FIRING, new.fired_ms, now_ms)
-                if new.end_ms is not None:
-                    self._transit(db, number, RESOLVED, new.end_ms, now_ms)
-                return True
-            if known.start_ms == new.start_ms:
-                changed = {"excess": new.excess, "yuan": _text(new.yuan), "floor": new.floor}
-                db.execute(update(alert).where(alert.c.id == known.id).values(**changed))
-            if known.end_ms is None and new.end_ms is not None:
-                done = {"end_ms": new.end_ms, "phase": RESOLVED}
-                db.execute(update(alert).where(alert.c.id == known.id).values(**done))
-                self._transit(db, known.id, RESOLVED, new.end_ms, now_ms)
-            return False
+        self.inbox = Alerts(engine)
+        self.learned = Learned(engine)
+        self.outbound = Outbound(engine)
 
     def alerts(
         self, start_ms: int = 0, end_ms: int = 2**53, *, is_open: bool | None = None
     ) -> list[AlertRow]:
-        """Give the alerts that touch [start_ms, end_ms), newest first."""
-        query = select(alert).where(alert.c.start_ms < end_ms)
+        """Give the alerts that fired and touch [start_ms, end_ms), newest first.
+
+        What stands behind another alert of its cause is there too, what late data took back not.
+        """
+        query = select(alert).where(alert.c.start_ms < end_ms, alert.c.phase.in_(_FIRED))
         query = query.where((alert.c.end_ms.is_(None)) | (alert.c.end_ms > start_ms))
         if is_open is not None:
             query = query.where(alert.c.end_ms.is_(None) if is_open else alert.c.end_ms.isnot(None))
         with self._engine.connect() as db:
             rows = db.execute(query.order_by(alert.c.start_ms.desc(), alert.c.id)).mappings()
-            return [_row(dict(r)) for r in rows]
+            return [alert_row(dict(r)) for r in rows]
 
     def alert(self, number: int) -> AlertRow | None:
         """Give one alert."""
-        with self._engine.connect() as db:
-            found = db.execute(select(alert).where(alert.c.id == number)).mappings().first()
-        return None if found is None else _row(dict(found))
+        return self.inbox.get(number)
 
     def transitions(self, number: int) -> list[tuple[str, int]]:
-        """Give an alert's (phase, at_ms), oldest first."""
-        query = select(transition.c.to_phase, transition.c.at_ms)
-        query = query.where(transition.c.alert_id == number).order_by(transition.c.at_ms)
-        with self._engine.connect() as db:
-            return [(str(p), int(t)) for p, t in db.execute(query)]
+        """Give an alert's (phase, at_ms), oldest first; `inbox` says by whom, and why."""
+        rows = self.inbox.transitions(number)
+        return sorted(((t.to_phase, t.at_ms) for t in rows), key=lambda t: t[1])
 
     def take_lease(self, job: str, owner: str, now_ms: int, until_ms: int) -> bool:
         """Take or prolong a job's lease; False while another owner holds it."""
@@ -144,35 +94,6 @@ class State:
     def close(self) -> None:
         """Release the connections."""
         self._engine.dispose()
-
-    def _overlapping(self, db: Connection, new: NewAlert) -> AlertRow | None:
-        query = select(alert).where(alert.c.rule == new.rule, alert.c.meter == new.meter)
-        query = query.where((alert.c.end_ms.is_(None)) | (alert.c.end_ms > new.start_ms))
-        if new.end_ms is not None:
-            query = query.where(alert.c.start_ms < new.end_ms)
-        found = db.execute(query.order_by(alert.c.start_ms)).mappings().first()
-        return None if found is None else _row(dict(found))
-
-    def _number_of(self, db: Connection, new: NewAlert) -> int:
-        query = select(alert.c.id).where(
-            alert.c.rule == new.rule, alert.c.meter == new.meter, alert.c.start_ms == new.start_ms
-        )
-        return int(db.execute(query).scalar_one())
-
-    def _transit(self, db: Connection, number: int, to: str, at_ms: int, now_ms: int) -> None:
-        row = {"alert_id": number, "to_phase": to, "at_ms": at_ms, "recorded_ms": now_ms}
-        db.execute(insert(transition).values(**row))
-
-
-def _text(yuan: Decimal | None) -> str | None:
-    return None if yuan is None else str(yuan)
-
-
-def _row(values: dict[str, object]) -> AlertRow:
-    values.pop("phase")
-    yuan = values["yuan"]
-    values["yuan"] = None if yuan is None else Decimal(str(yuan))
-    return AlertRow(**values)  # type: ignore[arg-type] # columns are the fields
 
 
 def open_state(url: str) -> State:

@@ -35,8 +35,18 @@ alert = Table(
     Column("floor", Float, nullable=False),
     Column("known_share", Float, nullable=False),
     Column("day_state", String(16), nullable=False),
+    Column("severity", String(16), nullable=False, server_default="notice"),
+    Column("work", String(16), nullable=False, server_default="new"),
+    Column("cause_key", String(128), nullable=False, server_default=""),
+    Column("parent_id", Integer),
+    Column("assigned_to", String(64)),
+    Column("muted_until_ms", BigInteger),
+    Column("closed_ms", BigInteger),
+    Column("kgco2", Float),
+    Column("evidence", Text, nullable=False, server_default="{}"),
     UniqueConstraint("rule", "meter", "start_ms", name="one_alert_a_start"),
     Index("alert_by_time", "start_ms"),
+    Index("alert_by_phase", "phase", "work"),
 )
 
 transition = Table(
@@ -47,7 +57,12 @@ transition = Table(
     Column("to_phase", String(16), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("recorded_ms", BigInteger, nullable=False),
+    Column("by", String(64), nullable=False, server_default="system"),
+    Column("detail", Text, nullable=False, server_default="{}"),
+    # set in the transaction that wrote its messages, or decided that there are none
+    Column("planned_ms", BigInteger),
     UniqueConstraint("alert_id", "to_phase", "at_ms", name="one_transition_a_moment"),
+    Index("transition_unplanned", "planned_ms"),
 )
 
 lease = Table(

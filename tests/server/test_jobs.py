@@ -111,4 +111,4 @@ def test_the_schedule_starts_and_stops_in_a_loop(works: Works) -> None:
         scheduler.shutdown(wait=False)
         return names
 
-    assert len(asyncio.run(run())) == 3
+    assert len(asyncio.run(run())) == 4

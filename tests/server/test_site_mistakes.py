@@ -156,6 +156,20 @@ MISTAKES: dict[str, tuple[Callable[[Document], None], str, str]] = {
         at("work_hours", ["08:00-12:00", "11:00-17:00"]), "work_hours.1", "11:00",
     ),
     "hour that is none": (at("work_hours", ["08:00-25:00"]), "work_hours.0", "25:00"),
+    "season from a day that is none": (
+        at("seasons", [{"from": "02-30", "to": "10-01", "work_hours": ["08:00-12:00"]}]),
+        "seasons.0.from", "02-30",
+    ),
+    "season of no day": (
+        at("seasons", [{"from": "05-01", "to": "05-01", "work_hours": ["08:00-12:00"]}]),
+        "seasons.0.to", "05-01",
+    ),
+    "season with hours that overlap": (
+        at("seasons", [
+            {"from": "05-01", "to": "10-01", "work_hours": ["08:00-12:00", "11:00-18:00"]}
+        ]),
+        "seasons.0.work_hours.1", "11:00",
+    ),
     "balance limit of nothing": (at("balance", {"limit_percent": 0}), "balance.limit", "0"),
     "key that is none": (at("site.colour", "red"), "site.colour", "no such key"),
     "no meters": (at("meters", []), "meters", "at least 1"),

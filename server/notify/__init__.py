@@ -1,0 +1,1 @@
+"""Notify: what is to be told, to whom, through what; see docs/alerts.md."""
