@@ -107,7 +107,7 @@ def _judge_all(
     grid = grid_of(scene)
     site = site_of(scene)
     span = Interval(int(grid[0]), int(grid[-1]))
-    gathered = Gathered.of(SceneStore(scene), site, site.meters, span)
+    gathered = Gathered.of(SceneStore(scene), site, span).reading(site.meters)
     parents = {m.id: m.parent for m in site.meters}
     for rule in rules:
         targets = rule.targets(site)

@@ -50,29 +50,29 @@ class Gathered:
     kept: dict[tuple[str, str], Values] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: Reads, site: Site, meters: Sequence[Meter], span: Interval) -> "Gathered":
-        """Read what the meters' rules have in common; span: from a midnight on."""
-        grid = edges(span, Step.QUARTER, site.zone)
-        n = max(0, len(grid) - 1)
-        is_workday = np.zeros(n, bool)
-        for day in days_in(span, site.zone):
-            whole = day_interval(day, site.zone)
-            i, j = np.searchsorted(grid[:-1], [whole.start_ms, whole.end_ms])
-            is_workday[i:j] = day_type(day, site).is_workday
+    def of(cls, store: Reads, site: Site, span: Interval, since_ms: int = 0) -> "Gathered":
+        """Read what all meters have in common; span: from a midnight on.
+
+        since_ms: from when presence is read, a midnight at or before the span's start; it knows
+        gates and plugs by the 28 days before.
+        """
+        plugs = [m for m in site.meters if m.end_use == PLUGS]
+        whole = Interval(min(since_ms or span.start_ms, span.start_ms), span.end_ms)
+        longer = cls(store, site, whole, *_shared(store, site, whole), {}, {}, frozenset())
+        longer = longer.reading(plugs)
+        gates = longer._gates()
+        plug = longer._plugs(set(gates))
+        i = int(np.searchsorted(longer.grid, span.start_ms))
+        present = {b: (p[i:], moves[i:]) for b, (p, moves) in {**gates, **plug}.items()}
+        shared = _shared(store, site, span) if i else (longer.grid, longer.shared)
+        return cls(store, site, span, *shared, {}, present, frozenset(plug))
+
+    def reading(self, meters: Sequence[Meter]) -> "Gathered":
+        """Give the same with the rollups of some meters, and of those right below them."""
         wanted = {m.id for m in meters}
-        wanted |= {m.id for m in site.meters if m.parent in wanted or m.end_use == PLUGS}
-        rollups = store.read_rollups(site, sorted(wanted), Step.QUARTER, span)
-        work = work_mask(grid, site, GRACE_MIN)
-        minute = minute_of_day(grid[:-1], site)
-        shared = Evidence(grid, np.empty((0, n)), None, work, minute, is_workday)
-        if site.thermometer:
-            outdoor = PointId(site.id, site.thermometer, "temperature_c")
-            celsius = binned(store.read_many([outdoor], _wide(span))[outdoor], grid)
-            shared = replace(shared, more={"outdoor_c": celsius})
-        found = cls(store, site, span, grid, shared, rollups, {}, frozenset())
-        presence = found._gates()
-        plugs = found._plugs(set(presence))
-        return replace(found, presence={**presence, **plugs}, by_plug=frozenset(plugs))
+        wanted |= {m.id for m in self.site.meters if m.parent in wanted}
+        found = self.store.read_rollups(self.site, sorted(wanted), Step.QUARTER, self.span)
+        return replace(self, rollups=found, kept={})
 
     def evidence(self, rule: Rule, meters: Sequence[Meter]) -> Evidence:
         """Give what a rule sees of some meters, (m, n)."""
@@ -200,6 +200,23 @@ class Gathered:
             share = (self.grid[1:][i:j] - whole.start_ms) / (whole.end_ms - whole.start_ms)
             out[i:j] = share if name == "month_share" else np.cumsum(np.nan_to_num(used[i:j]))
         return out
+
+
+def _shared(store: Reads, site: Site, span: Interval) -> tuple[Times, Evidence]:
+    """Give (edges, what all meters have in common), their power empty."""
+    grid = edges(span, Step.QUARTER, site.zone)
+    n = max(0, len(grid) - 1)
+    is_workday = np.zeros(n, bool)
+    for day in days_in(span, site.zone):
+        whole = day_interval(day, site.zone)
+        i, j = np.searchsorted(grid[:-1], [whole.start_ms, whole.end_ms])
+        is_workday[i:j] = day_type(day, site).is_workday
+    more: dict[str, Values] = {}
+    if site.thermometer:
+        outdoor = PointId(site.id, site.thermometer, "temperature_c")
+        more["outdoor_c"] = binned(store.read_many([outdoor], _wide(span))[outdoor], grid)
+    work, minute = work_mask(grid, site, GRACE_MIN), minute_of_day(grid[:-1], site)
+    return grid, Evidence(grid, np.empty((0, n)), None, work, minute, is_workday, more=more)
 
 
 def binned(series: Series, edges_ms: Times) -> Values:

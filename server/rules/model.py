@@ -1,7 +1,7 @@
 """What a rule is, what it looks at, what it says.  Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 
 import numpy as np
@@ -147,6 +147,15 @@ class Evidence:
     is_workday: Bools
     has_gate: Bools | None = None
     more: Mapping[str, Values] = field(default_factory=dict)
+
+    def row(self, i: int) -> "Evidence":
+        """Give one meter's evidence out of several."""
+        has_gate = True if self.has_gate is None else bool(self.has_gate[i, 0])
+        occupancy = self.occupancy[i] if self.occupancy is not None and has_gate else None
+        more = {name: v[i] if v.ndim > 1 else v for name, v in self.more.items()}
+        return replace(
+            self, power=self.power[i], occupancy=occupancy, has_gate=None, more=more
+        )  # fmt: skip
 
     def series(self, name: str) -> Values:
         """Give a further series; all unknown where it is not there."""
