@@ -114,6 +114,23 @@ MESSAGES = {
         "私钥 {path}（0600，由经办人保管，不要放在服务器上）；公钥 {public} 装到各采集代理的"
         " fleet.public_key_file。/ Key made: keep the private half, give agents the public one."
     ),
+    # rules: test, explain, backtest, score
+    "rule_expected": "应为 expected",
+    "rules_title": "规则示例 / the rules' examples",
+    "rules_columns": "规则 rule|名称 title|示例 example|结果 result",
+    "rules_tested": "示例 {examples} 个，不符 {wrong} 个。/ Examples run.",
+    "alert_unknown": "没有编号为 {number} 的告警。/ There is no such alert.",
+    "explain_title": "告警 {number} 的来由 / why it was raised",
+    "explain_columns": "项 what|值 value",
+    "backtest_title": "回测 / backtest",
+    "backtest_columns": (
+        "规则 rule|名称 title|告警 alerts|超出 above|元 yuan|查准 precision|查全 recall"
+    ),
+    "score_title": "评分 / score: {what}",
+    "score_columns": (
+        "规则 rule|列 column|浪费 wastes|告警 alerts|查准 precision|查全 recall"
+        "|延迟分钟 minutes|判定量 flagged|可判占比 known"
+    ),
 }
 
 

@@ -53,8 +53,9 @@ class SceneStore:
         missed = rng.binomial(outs, scene.shape.gate_miss)
         churn = np.where(people > 0, rng.poisson(0.02 * people), 0)
         self._doors = {
-            "door_in_total": np.cumsum(ins + churn), "door_out_total": np.cumsum(outs - missed + churn)
-        }  # fmt: skip
+            "door_in_total": np.cumsum(ins + churn),
+            "door_out_total": np.cumsum(outs - missed + churn),
+        }
 
     def read_rollups(
         self, site: Site, meters: Sequence[str], step: Step, interval: Interval
@@ -132,5 +133,3 @@ def lag_ms(scene: Scene, meter: str) -> Times:
         a, b = start // 3, -(-end // 3)
         out[a:b] = np.maximum(out[a:b], (b - np.arange(a, b)) * QUARTER_MS)
     return out
-
-

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from simulators.conditions import Floats
-from simulators.scenes import LEARN_DAYS, MAIN, WATER, Scene, ac_need, finish
-from simulators.scene_shapes import DAYS, STEPS_A_DAY
+from simulators.scene_shapes import DAYS, LEARN_DAYS, STEPS_A_DAY
+from simulators.scenes import MAIN, WATER, Scene, ac_need, finish
 
 HOUR = 12  # steps
 LIGHTS_OFF_H, LIGHTS_ON_H = 22.5, 5.5  # house rule: between them a corridor is dark
@@ -263,7 +263,9 @@ def _supply(rng: Rng, scene: Scene, taken: Taken) -> None:
 def _by_definition(scene: Scene, tilt: Floats) -> None:
     """Find on the true load when the transformer carried over 80 %, or phases were uneven."""
     full = np.percentile(scene.load[MAIN][: LEARN_DAYS * STEPS_A_DAY], 99)
-    _runs(scene, "imbalance", (tilt[::3] > 0) & (scene.load[MAIN].reshape(-1, 3).mean(1) > 0.3 * full))
+    _runs(
+        scene, "imbalance", (tilt[::3] > 0) & (scene.load[MAIN].reshape(-1, 3).mean(1) > 0.3 * full)
+    )
     kva = float(next(t for t in scene.parts[MAIN].tags if t.startswith("kva-"))[4:])
     carried = np.hypot(scene.load[MAIN], scene.side[MAIN, "reactive_power_kvar"])
     _runs(scene, "demand", carried.reshape(-1, 3).mean(1) > 0.8 * kva)
@@ -296,7 +298,7 @@ def _data(rng: Rng, scene: Scene, taken: Taken) -> None:
         end = start + int(rng.choice([rng.uniform(3, 10), rng.uniform(10, 48)]) * HOUR)
         scene.dead.setdefault("gate", []).append((start, end))
         scene.fault("gate_silent", MAIN, start, end)
-    meter = str(rng.choice([m for m in names if m[0] in "S"] or ["L0"]))
+    meter = str(rng.choice([m for m in names if m.startswith("S")] or ["L0"]))
     start = int(rng.uniform(LEARN_DAYS, DAYS - 3) * STEPS_A_DAY)
     end = start + int(rng.uniform(9, 30) * HOUR)
     scene.dead.setdefault(f"gauge {meter}", []).append((start, end))

@@ -10,8 +10,6 @@ import numpy as np
 
 from simulators.conditions import Floats
 from simulators.scene_shapes import (
-    LEARN_DAYS,
-    STEPS_A_DAY,
     Setting,
     Shape,
     draw_setting,
@@ -132,9 +130,8 @@ def _ac(rng: np.random.Generator, scene: Scene) -> None:
             scene.unmetered += load
             continue
         name = f"A{i}"
-        scene.parts[name] = Part(
-            name, f"空调{i + 1}路", "electricity", "01B00", "sub", MAIN, ("room-" + name,)
-        )
+        tags = ("room-" + name, *(("saving-hour",) if s.keeps_saving_hour else ()))
+        scene.parts[name] = Part(name, f"空调{i + 1}路", "electricity", "01B00", "sub", MAIN, tags)
         scene.load[name] = load
         outdoor = now.outdoor_c
         kept = np.where(outdoor > 24, rng.uniform(26.0, 27.0), rng.uniform(18.0, 20.0))
@@ -173,7 +170,7 @@ def _lamps(rng: np.random.Generator, scene: Scene) -> None:
 
 
 def sun_is_down(scene: Scene) -> np.ndarray:
-    """Say when the lamps' switch takes it for dark: by month, a quarter of an hour early or late."""
+    """Say when the lamps' switch takes it for dark: six minutes beyond the sun, about."""
     now = scene.setting
     year_day = np.array([d.timetuple().tm_yday for d in now.dates])
     half = 6.02 + 0.87 * np.cos(2 * np.pi * (year_day - 172) / 365.25)  # half the daylight, h
@@ -234,5 +231,3 @@ def finish(rng: np.random.Generator, scene: Scene) -> None:
         phase = amps * (1 + lean + (tilt if i == 3 else -tilt / 2))
         scene.side[MAIN, f"current_l{i}_a"] = phase * _wobble(rng, scene, 0.015)
     scene.side["a1", "clock_offset_s"] = rng.normal(0, 0.5, now.steps)
-
-

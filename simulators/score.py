@@ -8,10 +8,11 @@ import numpy as np
 
 from server.jobs.evidence import Gathered
 from server.periods import DAY_MS, Interval
-from server.rules.repeats import lowest
 from server.rules.engine import AlertSpan, alerts
 from server.rules.kinds import KINDS, judge
-from server.rules.model import Judgement, Rule, Truth as Said
+from server.rules.model import Judgement, Rule
+from server.rules.model import Truth as Said
+from server.rules.repeats import lowest
 from simulators.conditions import Floats
 from simulators.scene_shapes import LEARN_DAYS, SCORED_DAYS, STEP_MS, STEPS_A_DAY
 from simulators.scene_store import SceneStore, grid_of, lag_ms, site_of
@@ -20,10 +21,10 @@ from simulators.scenes import MAIN, WATER, Scene, Truth, draw_scene
 
 TUNING, SCORING = range(1, 41), range(1001, 1061)
 EDGE_STEPS = 6  # half an hour: an alert may end this much after its waste
-_ON_MAIN = frozenset(
-    "ac_empty ac_empty_total equipment lights baseload day_off abnormal saving_hour setpoint"
-    " sealed".split()
-)
+_ON_MAIN = frozenset({
+    "ac_empty", "ac_empty_total", "equipment", "lights", "baseload", "day_off", "abnormal",
+    "saving_hour", "setpoint", "sealed",
+})  # fmt: skip
 # a rule's own wastes, for recall; and those that are right to be told by it
 OWN: dict[str, str] = {
     "unattended_ac": "ac_empty", "unattended_ac_inferred": "ac_empty_total",
@@ -113,8 +114,6 @@ def _judge_all(
         targets = rule.targets(site)
         if rule.id not in OWN or not targets:
             continue
-        if rule.id == "saving_hour_not_kept" and not scene.shape.keeps_saving_hour:
-            continue  # who has no such hour does not keep the rule
         judgement = judge(rule, gathered.evidence(rule, targets))
         scored = judgement.since(scene.setting.start_ms + LEARN_DAYS * DAY_MS)
         rows = {m.id: scored.row(i) for i, m in enumerate(targets)}
@@ -205,3 +204,9 @@ def _lasting(wasted: Floats, nights: int = 3) -> Floats:
     padded = np.concatenate([np.zeros(nights - 1), windows, np.zeros(nights - 1)])
     most = np.lib.stride_tricks.sliding_window_view(padded, nights).max(1)
     return np.repeat(most, STEPS_A_DAY)
+
+
+def table(rules: Sequence[Rule], seeds: Iterable[int]) -> tuple[str, list[tuple[str, ...]]]:
+    """Give (columns, rows) of the score, a rule a row."""
+    found = score(rules, seeds)
+    return COLUMNS, [(name, *tally.cells()) for name, tally in found.items()]

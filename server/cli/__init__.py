@@ -20,6 +20,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "books": frozenset({"repair", "balance", "period", "changes", "audit", "delete"}),
     "delivery": frozenset({"delivery"}),
     "agents": frozenset({"agents"}),
+    "rules": frozenset({"rules"}),
     "tools": frozenset({"influx-init", "consumption", "grafana-push"}),
 }
 

@@ -16,7 +16,8 @@ from server.periods import Interval, day_of
 from server.rollup.model import Rollup
 from server.rules.causes import Firing, cause_key, parents
 from server.rules.engine import AlertSpan, spans
-from server.rules.model import Bools, Evidence, Judgement, Rule
+from server.rules.kinds_supply import penalty_share
+from server.rules.model import Bools, Evidence, Judgement, Kind, Rule
 from server.site.model import Carrier, Meter
 from server.state import AlertRow, NewAlert
 from server.state.found import Judged
@@ -139,5 +140,9 @@ def _price(works: Works, seen: Seen, span: AlertSpan) -> Decimal | None:
     used = float(np.nansum(part.values))
     if priced is None or used <= 0:
         return None
-    share = Decimal(repr(round(span.excess / used, 9)))
+    rule = seen.rule
+    of_bill = span.excess / used
+    if rule.kind is Kind.POWER_FACTOR:  # no energy is wasted; the bill grows by the factor
+        of_bill = penalty_share(rule.parameters, seen.evidence, span.start_ms, end_ms)
+    share = Decimal(repr(round(of_bill, 9)))
     return (priced[0] * share).quantize(FEN)

@@ -20,7 +20,14 @@ from server.site.model import Meter, Site
 GRACE_MIN = 30
 LEAST_COVERAGE = 0.5  # of an interval; with less, its value is spread over a gap: not judged
 PLUGS = "01A10"
-_SIDE = ("current_l1_a", "current_l2_a", "current_l3_a", "power_factor")
+# a further series → (the tag that names its device, else the meter's own; its measurand)
+_GAUGES = {
+    "room_c": ("room-", "temperature_c"),
+    "clock_offset_s": ("agent-", "clock_offset_s"),
+    "gauge_kw": ("", "power_kw"),
+    "reactive_kvar": ("", "reactive_power_kvar"),
+    **{f"current_l{i}_a": ("", f"current_l{i}_a") for i in (1, 2, 3)},
+}
 
 
 class Reads(Protocol):
@@ -78,7 +85,9 @@ class Gathered:
         """Give what a rule sees of some meters, (m, n)."""
         is_asked = rule.kind is Kind.IMPLAUSIBLE
         power = np.stack([self._power(m, wrong_too=is_asked) for m in meters])
-        if rule.kind is Kind.INFERRED_AC:  # what is metered below a main is not its air conditioning
+        if (
+            rule.kind is Kind.INFERRED_AC
+        ):  # what is metered below a main is not its air conditioning
             power = power - np.stack([self._known_below(m) for m in meters])
         nobody = np.full(len(self.grid) - 1, np.nan)
         there = [self._presence_of(rule, m) for m in meters]
@@ -113,7 +122,8 @@ class Gathered:
 
     def _known_below(self, m: Meter) -> Values:
         """Give what the meters below show, (n,): 0 without any, NaN where one does not say."""
-        return np.sum([np.zeros(len(self.grid) - 1), *map(self._power, self._below(m))], axis=0)
+        nothing = np.zeros(len(self.grid) - 1)
+        return np.asarray(np.sum([nothing, *map(self._power, self._below(m))], axis=0))
 
     def _gates(self) -> dict[str, tuple[Values, Values]]:
         out: dict[str, tuple[Values, Values]] = {}
@@ -148,30 +158,22 @@ class Gathered:
 
     def _read_side(self, name: str, m: Meter) -> Values:
         n = len(self.grid) - 1
-        match name:
-            case "coverage":
-                return self.rollups[m.id].coverage
-            case "below":
-                return self._known_below(m) if self._below(m) else _none(n)
-            case "max_power":
-                return np.full(n, m.max_power or m.carrier.default_max_power)
-            case "capacity_kva":
-                text = _tag(m, "kva-")
-                return np.full(n, float(text)) if text.isdecimal() else _none(n)
-            case "sealed":
-                return self._sealed(m)
-            case "month_used" | "month_share":
-                return self._month(m, name)
-            case "room_c":
-                return self._gauge(_tag(m, "room-"), "temperature_c")
-            case "clock_offset_s":
-                return self._gauge(_tag(m, "agent-"), name)
-            case "gauge_kw":
-                return self._gauge(m.point_device, "power_kw")
-            case "reactive_kvar":
-                return self._gauge(m.point_device, "reactive_power_kvar")
-            case _:
-                return self._gauge(m.point_device if name in _SIDE else "", name)
+        if name in _GAUGES:
+            device, measurand = _GAUGES[name]
+            return self._gauge(_tag(m, device) if device else m.point_device, measurand)
+        if name in {"month_used", "month_share"}:
+            return self._month(m, name)
+        if name == "capacity_kva":
+            text = _tag(m, "kva-")
+            return np.full(n, float(text)) if text.isdecimal() else _none(n)
+        if name == "below":
+            return self._known_below(m) if self._below(m) else _none(n)
+        whole = {
+            "coverage": lambda: self.rollups[m.id].coverage,
+            "max_power": lambda: np.full(n, m.max_power or m.carrier.default_max_power),
+            "sealed": lambda: self._sealed(m),
+        }
+        return np.asarray(whole[name]())
 
     def _gauge(self, device: str, measurand: str) -> Values:
         if not device:
@@ -182,8 +184,9 @@ class Gathered:
     def _sealed(self, m: Meter) -> Values:
         out = np.zeros(len(self.grid) - 1)
         area = next((a for a in self.site.areas if a.id == m.area), None)
-        for day in days_in(self.span, self.site.zone) if area and area.sealed else ():
-            if any(a <= day and (b is None or day < b) for a, b in area.sealed):
+        spans = area.sealed if area else ()
+        for day in days_in(self.span, self.site.zone) if spans else ():
+            if any(a <= day and (b is None or day < b) for a, b in spans):
                 whole = day_interval(day, self.site.zone)
                 i, j = np.searchsorted(self.grid[:-1], [whole.start_ms, whole.end_ms])
                 out[i:j] = 1.0
@@ -239,5 +242,3 @@ def _none(n: int) -> Values:
 
 def _wide(span: Interval) -> Interval:
     return Interval(span.start_ms - DAY_MS, span.end_ms + DAY_MS)
-
-

@@ -35,12 +35,15 @@ def judge_all(works: Works, interval: Interval, now_ms: int, report: Report = si
 
 
 def judge_span(
-    works: Works, span: Interval, report: Report = silent
+    works: Works, span: Interval, report: Report = silent, *, keep: bool = True
 ) -> Iterator[tuple[Seen, bool]]:
-    """Give what every rule says of every meter over a span, and whether it is ever true."""
+    """Give what every rule says of every meter over a span, and whether it is ever true.
+
+    keep: what is learned of a short span is kept for the next pass.
+    """
     targets = [(r, r.targets(works.site)) for r in works.rules]
     meters = list({m.id: m for _, found in targets for m in found}.values())
-    is_long = span.end_ms - span.start_ms > KEPT_DAYS * DAY_MS
+    is_long = not keep or span.end_ms - span.start_ms > KEPT_DAYS * DAY_MS
     kept = None if is_long else learned_rows(works, span)
     gathered = _gathered(works, span, is_long)
     width = AT_ONCE_LONG if is_long else AT_ONCE

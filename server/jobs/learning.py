@@ -7,7 +7,7 @@ import numpy as np
 
 from server.jobs.evidence import Gathered
 from server.jobs.works import Works
-from server.periods import DAY_MS, Interval, days_in, midnight_ms
+from server.periods import DAY_MS, Interval, day_of, days_in, midnight_ms
 from server.rules.kinds import LEARN_DAYS, learn
 from server.rules.model import Learned, Rule
 from server.series import Values
@@ -75,9 +75,7 @@ def _kept(works: Works, days: Sequence[date]) -> Kept:
     return out
 
 
-def _learn(
-    works: Works, days: Sequence[date], missing: Sequence[tuple[Rule, list[Meter]]]
-) -> None:
+def _learn(works: Works, days: Sequence[date], missing: Sequence[tuple[Rule, list[Meter]]]) -> None:
     site = works.site
     start_ms = midnight_ms(days[0] - timedelta(days=LEARN_DAYS), site.zone)
     end_ms = midnight_ms(days[-1], site.zone) + DAY_MS
@@ -103,6 +101,21 @@ def _rows(
             kept = None if np.isnan(value) else round(value, 6)
             out.append(LearnedRow(rule.id, m.id, name, day.isoformat(), kept))
     return out
+
+
+def learned_of(works: Works, rule: Rule, meter: Meter, at_ms: int) -> list[tuple[str, str]]:
+    """Give (name, value and day, by whom if pinned) that held on the day of an instant."""
+    day = day_of(at_ms, works.site.zone).isoformat()
+    rows = [
+        r for r in works.state.learned.of_days(day, day)
+        if r.rule == rule.id and r.meter == meter.id
+    ]  # fmt: skip
+    shown = {}
+    for r in sorted(rows, key=lambda r: r.pinned_by is not None):
+        value = "—" if r.value is None else f"{r.value:g}"
+        by = f" · 固定 pinned by {r.pinned_by}" if r.pinned_by else ""
+        shown[r.name] = f"{value} · {r.day}{by}"
+    return sorted(shown.items())
 
 
 def pins(works: Works, name: str | None = None) -> list[LearnedRow]:

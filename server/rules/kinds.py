@@ -66,7 +66,8 @@ KINDS: Mapping[Kind, Way] = {
         place.learn_inferred, _names("outdoor_c"),
     ),
     Kind.LOAD_OUTSIDE_HOURS: Way(
-        place.outside_hours, _names(f"share_of_median times_floor least_kw evenings {_NIGHT} {_PRESENCE}"),
+        place.outside_hours,
+        _names(f"share_of_median times_floor least_kw evenings {_NIGHT} {_PRESENCE}"),
         place.learn_outside_hours,
     ),
     Kind.LIT_BY_DAY: Way(
@@ -90,8 +91,8 @@ KINDS: Mapping[Kind, Way] = {
     ),
     Kind.BURST: Way(water.burst, _names("times_p99 least_m3_per_h"), water.learn_hours),
     Kind.BALANCE: Way(
-        water.balance, _names("least_share above_usual over_days usual_percentile least"), water.learn_balance,
-        _names("below"),
+        water.balance, _names("least_share above_usual over_days usual_percentile least"),
+        water.learn_balance, _names("below"),
     ),
     Kind.NIGHT_BASELOAD: Way(
         long.night_baseload, _names(f"times_floor least_kw {_NIGHT}"), long.learn_night

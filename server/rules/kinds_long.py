@@ -36,7 +36,9 @@ def learn_night(p: P, e: Evidence, from_day: int) -> Learned:
 
 def _hours(e: Evidence, days: Bools, stem: str, from_day: int) -> Learned:
     return {
-        f"{stem}_h{h:02d}": percentile_before(e, days & (e.minute // 60 == h), 50, from_day=from_day)
+        f"{stem}_h{h:02d}": percentile_before(
+            e, days & (e.minute // 60 == h), 50, from_day=from_day
+        )
         for h in range(24)
     }
 
@@ -61,7 +63,9 @@ def night_baseload(p: P, e: Evidence, learned: Learned) -> Judgement:
     limit = np.maximum(p["times_floor"] * floor, floor + p["least_kw"])
     known = ~np.isnan(night) & ~np.isnan(limit)
     usual = np.where(e.is_workday, by_hour(e, learned, "work"), by_hour(e, learned, "off"))
-    usual = np.where(in_window(e.minute, p["night_from_minute"], p["night_to_minute"]), floor, usual)
+    usual = np.where(
+        in_window(e.minute, p["night_from_minute"], p["night_to_minute"]), floor, usual
+    )
     above = np.minimum(lasting - floor, np.maximum(e.power - usual, 0.0))
     return judged(e, night > limit, known, limit, floor, above=above)
 

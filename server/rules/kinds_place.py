@@ -11,7 +11,6 @@ from server.rules.windows import (
     in_window,
     judged,
     percentile_before,
-    spread,
     sum_before,
     sum_by_day,
     trailing_max,
@@ -223,4 +222,3 @@ def sealed_use(p: P, e: Evidence, learned: Learned) -> Judgement:
     sealed = np.nan_to_num(e.series("sealed")) > 0
     limit = np.full(e.power.shape[-1], p["least"])
     return judged(e, (e.power > limit) & sealed, sealed | ~sealed, limit, np.zeros_like(limit))
-

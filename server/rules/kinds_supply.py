@@ -47,6 +47,21 @@ def day_factor(e: Evidence) -> Values:
     return np.where(share >= 0.5, factor, np.nan)
 
 
+def penalty_share(p: P, e: Evidence, start_ms: int, end_ms: int) -> float:
+    """Give the share that a span's power factor adds to its cost, 0.. ; one meter's evidence (n,).
+
+    The bill goes by the month: a span's share is what it contributes if the month stays like it.
+    """
+    a, b = np.searchsorted(e.edges_ms, [start_ms, end_ms])
+    active, reactive = e.power[a:b], np.abs(e.series("reactive_kvar")[a:b])
+    both = ~np.isnan(active + reactive)
+    total = float(np.hypot(active[both].sum(), reactive[both].sum()))
+    if total <= 0:
+        return 0.0
+    factor = round(float(active[both].sum()) / total, 2)
+    return max(0.0, adjustment_share(p["standard"], factor))
+
+
 def adjustment_share(standard: float, factor: float) -> float:
     """Give the share of the bill added (> 0) or taken off (< 0) for a month's power factor.
 

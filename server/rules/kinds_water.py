@@ -128,6 +128,4 @@ def balance(p: P, e: Evidence, learned: Learned) -> Judgement:
     above = lost - usual * total  # the window's mean: it bridges what one meter does not say
     floor = np.nan_to_num(total) - np.nan_to_num(above)
     known = full & ~np.isnan(share) & (total > p["least"])
-    return judged(
-        e, share > limit, known, limit * total, floor, needs_power=False, above=above
-    )
+    return judged(e, share > limit, known, limit * total, floor, needs_power=False, above=above)

@@ -1,9 +1,11 @@
 """The door of rules: one YAML file a rule, strict, every problem at once."""
 
+from collections.abc import Mapping
 from datetime import time
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import yaml
@@ -37,8 +39,10 @@ class _Example(Strict):
     occupancy: str | None = None
     work: str = ""
     workday: str = ""  # default: all are
-    learned: dict[str, float] = {}  # a name that ends in _h* stands for its 24 hours
-    more: dict[str, str] = {}
+    learned: Mapping[str, float] = MappingProxyType(
+        {}
+    )  # a name that ends in _h* stands for its 24 hours
+    more: Mapping[str, str] = MappingProxyType({})
     alerts: tuple[tuple[int, int | None], ...]
 
 
@@ -118,7 +122,9 @@ def _example(name: str, e: _Example) -> Example:
         try:
             found = _runs(text)
         except ValueError as error:
-            raise ConfigError([Problem(name, key, "runs: 0*8 5.5*6 ?*2", text, "mend it")]) from error
+            raise ConfigError(
+                [Problem(name, key, "runs: 0*8 5.5*6 ?*2", text, "mend it")]
+            ) from error
         if key != "values" and len(found) != length:
             expected = f"{length} quarters, as values has"
             raise ConfigError([Problem(name, key, expected, str(len(found)), "make them equal")])

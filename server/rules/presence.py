@@ -68,7 +68,7 @@ def by_plugs(plugs: Evidence) -> Values:
     """Say from plug loads whether somebody is there: 1, 0, (n,); NaN unknown.
 
     Somebody: above the night's median by three times its lower spread (equipment left on widens
-    the upper), and by 3 % of what work adds.  At night plugs say nothing: what runs then was left on.
+    the upper), and by 3 % of what work adds.  At night plugs say nothing: what runs was left on.
     """
     night = in_window(plugs.minute, 1410, 300)
     levels = {

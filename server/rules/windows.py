@@ -21,7 +21,7 @@ Days = NDArray[np.int64]
 
 def day_index(e: Evidence) -> Days:
     """Count days in whole 24 hours from the first interval, which callers lay on a midnight."""
-    return (e.edges_ms[:-1] - e.edges_ms[0]) // DAY_MS
+    return np.asarray((e.edges_ms[:-1] - e.edges_ms[0]) // DAY_MS)
 
 
 def days_of(e: Evidence) -> int:
@@ -36,8 +36,13 @@ def spread(daily: Mapping[str, Values], e: Evidence) -> dict[str, Values]:
 
 
 def percentile_before(
-    e: Evidence, columns: Bools, q: float, *, least: float | None = None,
-    empty: float = np.nan, from_day: int = 0,
+    e: Evidence,
+    columns: Bools,
+    q: float,
+    *,
+    least: float | None = None,
+    empty: float = np.nan,
+    from_day: int = 0,
 ) -> Values:
     """Give a percentile (q in 0..100) of the power of the 28 days before each day, (…, days).
 
@@ -148,8 +153,13 @@ def in_window(minute: NDArray[np.int64], start: float, end: float) -> Bools:
 
 
 def judged(
-    e: Evidence, is_true: Bools, is_known: Bools, limit: Values, floor: Values,
-    needs_power: bool = True, above: Values | None = None,
+    e: Evidence,
+    is_true: Bools,
+    is_known: Bools,
+    limit: Values,
+    floor: Values,
+    needs_power: bool = True,
+    above: Values | None = None,
 ) -> Judgement:
     """Give a judgement; what lies above the floor counts where it is true.
 
