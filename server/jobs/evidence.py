@@ -1,6 +1,6 @@
 """Evidence: what rules see of meters over a span, gathered once for all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -168,12 +168,12 @@ class Gathered:
             return np.full(n, float(text)) if text.isdecimal() else _none(n)
         if name == "below":
             return self._known_below(m) if self._below(m) else _none(n)
-        whole = {
+        whole: dict[str, Callable[[], Values]] = {
             "coverage": lambda: self.rollups[m.id].coverage,
             "max_power": lambda: np.full(n, m.max_power or m.carrier.default_max_power),
             "sealed": lambda: self._sealed(m),
         }
-        return np.asarray(whole[name]())
+        return whole[name]()
 
     def _gauge(self, device: str, measurand: str) -> Values:
         if not device:

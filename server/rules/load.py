@@ -1,11 +1,9 @@
 """The door of rules: one YAML file a rule, strict, every problem at once."""
 
-from collections.abc import Mapping
 from datetime import time
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated
 
 import yaml
@@ -39,10 +37,9 @@ class _Example(Strict):
     occupancy: str | None = None
     work: str = ""
     workday: str = ""  # default: all are
-    learned: Mapping[str, float] = MappingProxyType(
-        {}
-    )  # a name that ends in _h* stands for its 24 hours
-    more: Mapping[str, str] = MappingProxyType({})
+    # a name that ends in _h* stands for its 24 hours
+    learned: dict[str, float] = Field(default_factory=dict)
+    more: dict[str, str] = Field(default_factory=dict)
     alerts: tuple[tuple[int, int | None], ...]
 
 
