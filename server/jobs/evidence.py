@@ -111,6 +111,12 @@ class Gathered:
 
     def _power(self, m: Meter, wrong_too: bool = False) -> Values:
         """Give mean kW or m³/h; what no place can draw is unknown to all but one rule."""
+        key = (f"power {wrong_too}", m.id)
+        if key not in self.kept:
+            self.kept[key] = self._read_power(m, wrong_too)
+        return self.kept[key]
+
+    def _read_power(self, m: Meter, wrong_too: bool) -> Values:
         r = self.rollups[m.id]
         power = np.where(r.coverage < LEAST_COVERAGE, np.nan, mean_power_kw(r))
         if wrong_too:

@@ -8,7 +8,7 @@ from server.jobs.evidence import Gathered
 from server.jobs.learning import AT_ONCE, Kept, lay, learned_rows, pins, pins_over
 from server.jobs.works import Report, Works, silent
 from server.periods import DAY_MS, QUARTER_MS, Interval, day_of, days_in, midnight_ms
-from server.rules.kinds import LEARN_DAYS, judge, learn
+from server.rules.kinds import KINDS, LEARN_DAYS, judge, learn
 from server.rules.model import Evidence, Judgement, Learned, Rule, Truth
 from server.rules.windows import spread
 from server.series import Values
@@ -18,7 +18,7 @@ from server.state.found import Judged
 CONTEXT_DAYS = 8  # the longest trailing window is a week
 MONTH_DAYS = 31  # what a target's pace looks back
 KEPT_DAYS = 7  # a longer span learns for itself, and keeps nothing of it
-AT_ONCE_LONG = 10
+AT_ONCE_LONG = 40
 
 
 def judge_all(works: Works, interval: Interval, now_ms: int, report: Report = silent) -> int:
@@ -76,7 +76,10 @@ def _judged(
     kept: Kept | None,
 ) -> Iterator[tuple[Seen, bool]]:  # fmt: skip
     evidence = gathered.evidence(rule, meters)
-    daily = _daily(works, gathered, rule, meters, evidence, kept)
+    if kept is not None:
+        back = KINDS[rule.kind].look_back_days
+        evidence = evidence.since(_midnight_before(works, span.start_ms, back))
+    daily = _daily(works, rule, meters, evidence, kept)
     judgement = judge(rule, evidence, spread(daily, evidence)).since(span.start_ms)
     fires = (judgement.truth == Truth.TRUE).any(-1)
     for i, meter in enumerate(meters):
@@ -85,11 +88,10 @@ def _judged(
 
 
 def _daily(
-    works: Works, gathered: Gathered, rule: Rule, meters: Sequence[Meter], evidence: Evidence,
-    kept: Kept | None,
-) -> Learned:  # fmt: skip
+    works: Works, rule: Rule, meters: Sequence[Meter], evidence: Evidence, kept: Kept | None
+) -> Learned:
     """Give what was learned by day, (m, days): as kept, or anew where a long span is judged."""
-    grid = gathered.grid
+    grid = evidence.edges_ms
     days = list(days_in(Interval(int(grid[0]), int(grid[-1])), works.site.zone))
     if kept is not None:
         return lay(kept, rule, meters, days)

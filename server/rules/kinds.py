@@ -22,7 +22,8 @@ __all__ = ["KINDS", "LEARN_DAYS", "LEARN_MIN_DAYS", "judge", "learn"]
 class Way:
     """How a kind judges: its functions, parameters, and the series it needs beside the load.
 
-    whole_days: a day is judged when it is over.
+    whole_days: a day is judged when it is over; look_back_days: how much before an interval it
+    looks at, once it has learned.
     """
 
     judge: Callable[[Mapping[str, float], Evidence, Learned], Judgement]
@@ -30,6 +31,7 @@ class Way:
     learn: Callable[[Mapping[str, float], Evidence, int], Learned] = water.nothing
     needs: frozenset[str] = frozenset()
     whole_days: bool = False
+    look_back_days: int = 1
 
 
 def learn(rule: Rule, evidence: Evidence, from_day: int = 0) -> Learned:
@@ -92,10 +94,11 @@ KINDS: Mapping[Kind, Way] = {
     Kind.BURST: Way(water.burst, _names("times_p99 least_m3_per_h"), water.learn_hours),
     Kind.BALANCE: Way(
         water.balance, _names("least_share above_usual over_days usual_percentile least"),
-        water.learn_balance, _names("below"),
+        water.learn_balance, _names("below"), look_back_days=8,
     ),
     Kind.NIGHT_BASELOAD: Way(
-        long.night_baseload, _names(f"times_floor least_kw {_NIGHT}"), long.learn_night
+        long.night_baseload, _names(f"times_floor least_kw {_NIGHT}"), long.learn_night,
+        look_back_days=4,
     ),
     Kind.DAY_OFF_USE: Way(
         long.day_off_use, _names(f"times_floor least_kw {_PRESENCE}"), long.learn_days_off
@@ -106,7 +109,7 @@ KINDS: Mapping[Kind, Way] = {
     ),
     Kind.TARGET_PACE: Way(
         long.target_pace, _names("margin least_share"), long.learn_target,
-        _names("month_used month_share"),
+        _names("month_used month_share"), look_back_days=31,
     ),
     Kind.DEMAND: Way(
         supply.demand, _names("share_of_capacity power_factor"),

@@ -157,6 +157,19 @@ class Evidence:
             self, power=self.power[i], occupancy=occupancy, has_gate=None, more=more
         )  # fmt: skip
 
+    def since(self, start_ms: int) -> "Evidence":
+        """Give the part from an instant on, which must be a midnight; no copy."""
+        i = int(np.searchsorted(self.edges_ms, start_ms, "left"))
+        if not i:
+            return self
+        occupancy = None if self.occupancy is None else self.occupancy[..., i:]
+        more = {name: v[..., i:] for name, v in self.more.items()}
+        return replace(
+            self, edges_ms=self.edges_ms[i:], power=self.power[..., i:], occupancy=occupancy,
+            is_work_time=self.is_work_time[i:], minute=self.minute[i:],
+            is_workday=self.is_workday[i:], more=more,
+        )  # fmt: skip
+
     def series(self, name: str) -> Values:
         """Give a further series; all unknown where it is not there."""
         found = self.more.get(name)
