@@ -87,18 +87,19 @@ def _evidence(works: Works, seen: Seen, span: AlertSpan) -> dict[str, Any]:
     day = day_type(day_of(span.start_ms, works.site.zone), works.site)
     a, b = np.searchsorted(j.edges_ms, [span.start_ms, end_ms])
     limit = _mean(j.threshold[a:b])
+    i, k = np.searchsorted(e.edges_ms, [span.start_ms, end_ms])
     a, b = np.searchsorted(r.edges_ms, [span.start_ms, end_ms])
     seen_here: dict[str, Any] = {
         "threshold": limit,
-        "mean_power": _mean(e.power[a:b]),
+        "mean_power": _mean(e.power[i:k]),
         "coverage": _mean(r.coverage[a:b]),
         "is_workday": day.is_workday,
         "day_note": day.note,
         "tariff": _tariff(works, seen.meter),
         "presence": None,
     }
-    if e.occupancy is not None and b > a:
-        counts = e.occupancy[a:b]
+    if e.occupancy is not None and k > i:
+        counts = e.occupancy[i:k]
         known = counts[~np.isnan(counts)]
         seen_here["presence"] = {
             "least": float(known.min()) if len(known) else None,

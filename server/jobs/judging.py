@@ -8,7 +8,7 @@ from server.jobs.evidence import Gathered
 from server.jobs.learning import AT_ONCE, Kept, lay, learned_rows, pins, pins_over
 from server.jobs.works import Report, Works, silent
 from server.periods import DAY_MS, QUARTER_MS, Interval, day_of, days_in, midnight_ms
-from server.rules.kinds import KINDS, LEARN_DAYS, judge, learn
+from server.rules.kinds import LEARN_DAYS, judge, learn, look_back_days
 from server.rules.model import Evidence, Judgement, Learned, Rule, Truth
 from server.rules.windows import spread
 from server.series import Values
@@ -77,8 +77,7 @@ def _judged(
 ) -> Iterator[tuple[Seen, bool]]:  # fmt: skip
     evidence = gathered.evidence(rule, meters)
     if kept is not None:
-        back = KINDS[rule.kind].look_back_days
-        evidence = evidence.since(_midnight_before(works, span.start_ms, back))
+        evidence = evidence.since(_midnight_before(works, span.start_ms, look_back_days(rule)))
     daily = _daily(works, rule, meters, evidence, kept)
     judgement = judge(rule, evidence, spread(daily, evidence)).since(span.start_ms)
     fires = (judgement.truth == Truth.TRUE).any(-1)

@@ -8,7 +8,8 @@ import numpy as np
 from server.jobs.evidence import Gathered
 from server.jobs.works import Works
 from server.periods import DAY_MS, Interval, day_of, days_in, midnight_ms
-from server.rules.kinds import LEARN_DAYS, learn
+from server.rules.kinds import KINDS, LEARN_DAYS, learn
+from server.rules.kinds_water import nothing
 from server.rules.model import Learned, Rule
 from server.series import Values
 from server.site.model import Meter
@@ -26,17 +27,19 @@ def learned_rows(works: Works, interval: Interval) -> Kept:
     """
     site = works.site
     days = list(days_in(interval, site.zone))
-    kept = _kept(works, days)
-    targets = {r.id: r.targets(site) for r in works.rules}
+    learned, pinned = _kept(works, days)
     missing = [
-        (r, [m for m in targets[r.id] if not _is_known(kept, r.id, m.id, days)])
+        (r, [m for m in r.targets(site) if not _is_known(learned, r.id, m.id, days)])
         for r in works.rules
+        if KINDS[r.kind].learn is not nothing
     ]
     meters = sorted({m.id for _, found in missing for m in found})
     for i in range(0, len(meters), AT_ONCE):
         some = set(meters[i : i + AT_ONCE])
         _learn(works, days, [(r, [m for m in ms if m.id in some]) for r, ms in missing])
-    return _kept(works, days) if meters else kept
+    if meters:
+        learned, pinned = _kept(works, days)
+    return _with_pins(learned, pinned, days)
 
 
 def lay(kept: Kept, rule: Rule, meters: Sequence[Meter], days: Sequence[date]) -> Learned:
@@ -58,7 +61,8 @@ def _is_known(kept: Kept, rule: str, meter: str, days: Sequence[date]) -> bool:
     return found is not None and all(any(d in v for v in found.values()) for d in days)
 
 
-def _kept(works: Works, days: Sequence[date]) -> Kept:
+def _kept(works: Works, days: Sequence[date]) -> tuple[Kept, list[LearnedRow]]:
+    """Give what was learned of the days, and the pins."""
     out: Kept = {}
     pinned: list[LearnedRow] = []
     for row in works.state.learned.of_days(days[0].isoformat(), days[-1].isoformat()):
@@ -68,6 +72,11 @@ def _kept(works: Works, days: Sequence[date]) -> Kept:
         by_name = out.setdefault((row.rule, row.meter), {})
         value = np.nan if row.value is None else row.value
         by_name.setdefault(row.name, {})[date.fromisoformat(row.day)] = value
+    return out, pinned
+
+
+def _with_pins(learned: Kept, pinned: Sequence[LearnedRow], days: Sequence[date]) -> Kept:
+    out = learned
     for row in pinned:
         by_day = out.setdefault((row.rule, row.meter), {}).setdefault(row.name, {})
         since = date.fromisoformat(row.day)

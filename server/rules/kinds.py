@@ -4,6 +4,7 @@ What a kind learns comes from the 28 days before the judged day, nothing of that
 fewer than seven days of data the judgement is unknown.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from server.rules import kinds_water as water
 from server.rules.model import Evidence, Judgement, Kind, Learned, Rule
 from server.rules.windows import LEARN_DAYS, LEARN_MIN_DAYS, spread
 
-__all__ = ["KINDS", "LEARN_DAYS", "LEARN_MIN_DAYS", "judge", "learn"]
+__all__ = ["KINDS", "LEARN_DAYS", "LEARN_MIN_DAYS", "judge", "learn", "look_back_days"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Way:
     needs: frozenset[str] = frozenset()
     whole_days: bool = False
     look_back_days: int = 1
+
+
+def look_back_days(rule: Rule) -> int:
+    """Give how many days before an interval the rule looks at, once it has learned."""
+    over = rule.parameters.get("over_days")
+    return KINDS[rule.kind].look_back_days if over is None else math.ceil(over) + 1
 
 
 def learn(rule: Rule, evidence: Evidence, from_day: int = 0) -> Learned:
@@ -94,7 +101,7 @@ KINDS: Mapping[Kind, Way] = {
     Kind.BURST: Way(water.burst, _names("times_p99 least_m3_per_h"), water.learn_hours),
     Kind.BALANCE: Way(
         water.balance, _names("least_share above_usual over_days usual_percentile least"),
-        water.learn_balance, _names("below"), look_back_days=8,
+        water.learn_balance, _names("below"),
     ),
     Kind.NIGHT_BASELOAD: Way(
         long.night_baseload, _names(f"times_floor least_kw {_NIGHT}"), long.learn_night,

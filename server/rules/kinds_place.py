@@ -36,17 +36,29 @@ def emptiness(p: P, e: Evidence) -> tuple[Bools, Bools]:
         by_calendar = by_calendar | ~e.is_workday
     if e.occupancy is None:
         return off, by_calendar
-    moves = e.series("door_moves")
-    still = trailing_mean(moves, max(1, round(p["still_min"] / 15))) == 0
-    most = trailing_max(np.nan_to_num(e.occupancy), QUARTERS_A_DAY)
-    few = (e.occupancy <= np.maximum(p["few_persons"], p["few_share"] * most)) & still & off
     seen = ~np.isnan(e.occupancy)
-    empty = np.where(seen, (e.occupancy == 0) | few, off)
+    empty = np.where(seen, (e.occupancy == 0) | _miscounted(p, e), off)
     known = seen | late | e.is_work_time
     if e.has_gate is not None:
         empty = np.where(e.has_gate, empty, off)
         known = np.where(e.has_gate, known, by_calendar)
     return empty, known
+
+
+def _miscounted(p: P, e: Evidence) -> Bools:
+    """Say where those who are left are so few and so still that a gate has missed their leaving."""
+    occupancy = np.asarray(e.occupancy)
+    out = np.zeros(occupancy.shape, bool)
+    off = ~e.is_work_time
+    some = np.asarray(((occupancy > 0) & off).any(-1))  # most meters need no closer look
+    if some.any():
+        moves = np.broadcast_to(e.series("door_moves"), occupancy.shape)[some]
+        still = trailing_mean(moves, max(1, round(p["still_min"] / 15))) == 0
+        left = occupancy[some]
+        most = trailing_max(np.nan_to_num(left), QUARTERS_A_DAY)
+        few = left <= np.maximum(p["few_persons"], p["few_share"] * most)
+        out[some] = few & still & off
+    return out
 
 
 def learn_unoccupied(p: P, e: Evidence, from_day: int) -> Learned:
