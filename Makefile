@@ -6,7 +6,7 @@ RUN := .venv/.run-installed
 DEV := .venv/.dev-installed
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check test-real soak faults bench bench-server bench-edge bench-outbox bench-flash bench-delivery lock clean
+.PHONY: demo test check test-real soak faults bench bench-server bench-edge bench-outbox bench-flash bench-delivery bench-rules lock clean
 
 demo: $(RUN)  ## the whole line on this machine; ONCE=1 stops after the table
 	$(BIN)/compound-sim demo $(if $(ONCE),--once)
@@ -43,6 +43,9 @@ bench-server: $(DEV)  ## exact consumption at scale beside the plain ways; DAYS=
 # --no-install-recommends collectd-core; its service need not run)
 bench-edge: $(DEV)  ## lines, meters, agents and a dead unit beside their limits; SOAK_MIN=30 for memory
 	$(BIN)/python -m tests.bench.edge
+
+bench-rules: $(DEV)  ## a judging pass over 1,000 meters × 30 rules, a year's backtest of 200 meters
+	$(BIN)/python -m tests.bench.judging
 
 bench-flash: $(DEV)  ## what the agent writes to its card a day; ROUNDS=8640 for a day's rounds
 	$(BIN)/python -m tests.bench.flash

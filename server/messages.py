@@ -141,6 +141,22 @@ MESSAGES = {
     "notify_blocked": "{channel} 静默至 {until}（对方要求降速）。/ Kept silent, as it asked.",
     "notify_retried": "{count} 条被拒消息将重发。/ Will be tried again.",
     "notify_plan_good": "配置无误：渠道 {channels} 个，分组 {groups} 个。/ The file is right.",
+    # rules: test, explain, backtest, score
+    "rule_expected": "应为 expected",
+    "rules_title": "规则示例 / the rules' examples",
+    "rules_columns": "规则 rule|名称 title|示例 example|结果 result",
+    "rules_tested": "示例 {examples} 个，不符 {wrong} 个。/ Examples run.",
+    "explain_title": "告警 {number} 的来由 / why it was raised",
+    "explain_columns": "项 what|值 value",
+    "backtest_title": "回测 / backtest",
+    "backtest_columns": (
+        "规则 rule|名称 title|告警 alerts|超出 above|元 yuan|查准 precision|查全 recall"
+    ),
+    "score_title": "评分 / score: {what}",
+    "score_columns": (
+        "规则 rule|列 column|浪费 wastes|告警 alerts|查准 precision|查全 recall"
+        "|延迟分钟 minutes|判定量 flagged|可判占比 known"
+    ),
 }
 
 

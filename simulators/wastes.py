@@ -42,8 +42,9 @@ def apply(waste: Waste, load: Floats, start_ms: int) -> None:
     span = load[max(0, first) : max(0, last)]
     if waste.kind == "running_water":
         span += waste.excess_per_h
-    else:  # the circuit stays on: it never falls below what was left running
-        np.maximum(span, waste.excess_per_h, out=span)
+    else:  # the circuit stays on: it never falls below what was left running, and flutters
+        flutter = 1 + 0.01 * np.sin(2.4 * np.arange(len(span)))
+        np.maximum(span, waste.excess_per_h * flutter, out=span)
 
 
 def _span(now: Conditions, day: int, begin_h: float, end_h: float) -> tuple[int, int]:

@@ -22,6 +22,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
     "agents": frozenset({"agents"}),
     "alerts": frozenset({"alerts"}),
     "notify": frozenset({"notify"}),
+    "rules": frozenset({"rules"}),
     "tools": frozenset({"influx-init", "consumption", "grafana-push"}),
 }
 

@@ -17,7 +17,8 @@ from server.rollup.model import Rollup
 from server.rules.causes import Firing, cause_key, parents
 from server.rules.engine import AlertSpan, spans
 from server.rules.hysteresis import near
-from server.rules.model import Evidence, Judgement, Rule, Truth
+from server.rules.kinds_supply import penalty_share
+from server.rules.model import Evidence, Judgement, Kind, Rule, Truth
 from server.site.model import Carrier, Meter
 from server.state import AlertRow, NewAlert
 from server.state.found import Judged
@@ -87,19 +88,19 @@ def _evidence(works: Works, seen: Seen, span: AlertSpan) -> dict[str, Any]:
     day = day_type(day_of(span.start_ms, works.site.zone), works.site)
     a, b = np.searchsorted(j.edges_ms, [span.start_ms, end_ms])
     limit = _mean(j.threshold[a:b])
-    i, k = np.searchsorted(r.edges_ms, [span.start_ms, end_ms])
-    a, b = np.searchsorted(e.edges_ms, [span.start_ms, end_ms])
+    i, k = np.searchsorted(e.edges_ms, [span.start_ms, end_ms])
+    a, b = np.searchsorted(r.edges_ms, [span.start_ms, end_ms])
     seen_here: dict[str, Any] = {
         "threshold": limit,
-        "mean_power": _mean(e.power[a:b]),
-        "coverage": _mean(r.coverage[i:k]),
+        "mean_power": _mean(e.power[i:k]),
+        "coverage": _mean(r.coverage[a:b]),
         "is_workday": day.is_workday,
         "day_note": day.note,
         "tariff": _tariff(works, seen.meter),
         "presence": None,
     }
-    if e.occupancy is not None and b > a:
-        counts = e.occupancy[a:b]
+    if e.occupancy is not None and k > i:
+        counts = e.occupancy[i:k]
         known = counts[~np.isnan(counts)]
         seen_here["presence"] = {
             "least": float(known.min()) if len(known) else None,
@@ -141,5 +142,9 @@ def _price(works: Works, seen: Seen, span: AlertSpan) -> Decimal | None:
     used = float(np.nansum(part.values))
     if priced is None or used <= 0:
         return None
-    share = Decimal(repr(round(span.excess / used, 9)))
+    rule = seen.rule
+    of_bill = span.excess / used
+    if rule.kind is Kind.POWER_FACTOR:  # no energy is wasted; the bill grows by the factor
+        of_bill = penalty_share(rule.parameters, seen.evidence, span.start_ms, end_ms)
+    share = Decimal(repr(round(of_bill, 9)))
     return (priced[0] * share).quantize(FEN)

@@ -1,5 +1,6 @@
 """The door of rules: one YAML file a rule, strict, every problem at once."""
 
+from datetime import time
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -9,17 +10,11 @@ import yaml
 from pydantic import Field, ValidationError
 
 from contract.errors import ConfigError, Problem, problems_from
+from server.rules.kinds import KINDS
 from server.rules.model import Example, Kind, Rule, Selector, Severity
-from server.site.model import Carrier
+from server.site.model import Carrier, Role
 from server.yaml_file import Strict
 
-_PARAMETERS = {
-    Kind.LOAD_WHILE_UNOCCUPIED: {"share_of_p90", "least_kw"},
-    Kind.LOAD_OUTSIDE_HOURS: {
-        "share_of_median", "times_floor", "night_from_minute", "night_to_minute",
-    },
-    Kind.FLOW_NEVER_ZERO: {"least_m3_per_h"},
-}  # fmt: skip
 _MINUTE_MS = 60_000
 
 
@@ -28,15 +23,23 @@ class _Selector(Strict):
     end_use: str | None = None
     with_tags: frozenset[str] = frozenset()
     without_tags: frozenset[str] = frozenset()
+    buildings: frozenset[str] = frozenset()
+    areas: frozenset[str] = frozenset()
+    role: Role | None = None
+    with_site: bool = False
+    needs_sub: bool = False
 
 
 class _Example(Strict):
     name: str
+    start: time = time(12)  # of the first quarter
     values: str  # runs of quarters: "0*8 5.5*6"
     occupancy: str | None = None
     work: str = ""
-    window: str = ""
-    threshold: float
+    workday: str = ""  # default: all are
+    # a name that ends in _h* stands for its 24 hours
+    learned: dict[str, float] = Field(default_factory=dict)
+    more: dict[str, str] = Field(default_factory=dict)
     alerts: tuple[tuple[int, int | None], ...]
 
 
@@ -83,7 +86,7 @@ def _rule(entry: Traversable) -> Rule:
     except yaml.YAMLError as error:
         got = " ".join(str(error).split())
         raise ConfigError([Problem(entry.name, "(whole file)", "YAML", got, "mend it")]) from error
-    wanted = _PARAMETERS[file.kind]
+    wanted = KINDS[file.kind].parameters
     if set(file.parameters) != wanted:
         got = ", ".join(sorted(file.parameters))
         expected = ", ".join(sorted(wanted))
@@ -99,7 +102,7 @@ def _rule(entry: Traversable) -> Rule:
         parameters=file.parameters,
         hold_ms=file.hold_min * _MINUTE_MS,
         resolve_ms=file.resolve_min * _MINUTE_MS,
-        examples=tuple(_example(e) for e in file.examples),
+        examples=tuple(_example(entry.name, e) for e in file.examples),
     )
 
 
@@ -111,8 +114,35 @@ def _runs(text: str) -> tuple[float, ...]:
     return tuple(out)
 
 
-def _example(e: _Example) -> Example:
-    values = _runs(e.values)
-    flags = [tuple(bool(v) for v in _runs(t)) or (False,) * len(values) for t in (e.work, e.window)]
-    occupancy = None if e.occupancy is None else _runs(e.occupancy)
-    return Example(e.name, values, occupancy, flags[0], flags[1], e.threshold, e.alerts)
+def _example(name: str, e: _Example) -> Example:
+    def runs(key: str, text: str) -> tuple[float, ...]:
+        try:
+            found = _runs(text)
+        except ValueError as error:
+            raise ConfigError(
+                [Problem(name, key, "runs: 0*8 5.5*6 ?*2", text, "mend it")]
+            ) from error
+        if key != "values" and len(found) != length:
+            expected = f"{length} quarters, as values has"
+            raise ConfigError([Problem(name, key, expected, str(len(found)), "make them equal")])
+        return found
+
+    length = 0
+    values = runs("values", e.values)
+    length = len(values)
+    learned = {
+        f"{key[:-1]}{h:02d}" if key.endswith("_h*") else key: value
+        for key, value in e.learned.items()
+        for h in range(24 if key.endswith("_h*") else 1)
+    }
+    return Example(
+        name=e.name,
+        values=values,
+        occupancy=None if e.occupancy is None else runs("occupancy", e.occupancy),
+        is_work_time=tuple(bool(v) for v in runs("work", e.work or f"0*{length}")),
+        is_workday=tuple(bool(v) for v in runs("workday", e.workday or f"1*{length}")),
+        minute=e.start.hour * 60 + e.start.minute,
+        learned=learned,
+        more={key: runs(key, text) for key, text in e.more.items()},
+        alerts=e.alerts,
+    )

@@ -75,3 +75,16 @@ class Learned:
         same = (t.c.rule == rule) & (t.c.meter == meter) & (t.c.name == name)
         with self._engine.begin() as db:
             return bool(db.execute(delete(t).where(same, t.c.pinned_by.isnot(None))).rowcount)
+
+    def pinned(self) -> list[LearnedRow]:
+        """Give every pin, by rule, meter, name."""
+        query = select(t).where(t.c.pinned_by.isnot(None)).order_by(t.c.rule, t.c.meter, t.c.name)
+        with self._engine.connect() as db:
+            rows = [dict(r) for r in db.execute(query).mappings()]
+        return [LearnedRow(**{k: v for k, v in r.items() if k != "id"}) for r in rows]
+
+    def forget(self, before: str) -> int:
+        """Drop what was learned before an ISO day, pins not; give how many values."""
+        old = (t.c.day < before) & t.c.pinned_by.is_(None)
+        with self._engine.begin() as db:
+            return int(db.execute(delete(t).where(old)).rowcount)

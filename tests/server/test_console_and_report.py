@@ -75,7 +75,7 @@ def test_an_unknown_building_or_alert_is_404(server: Running) -> None:
 
 def test_each_alert_has_a_page_with_its_evidence(server: Running) -> None:
     found = server.works.state.alerts()
-    assert {a.rule for a in found} == {"unattended_ac", "lights_all_night", "running_water"}
+    assert {a.rule for a in found} >= {"unattended_ac", "lights_all_night", "running_water"}
     for rule in {a.rule for a in found}:
         number = next(a.id for a in found if a.rule == rule)
         html = server.http.get(f"/alerts/{number}").text

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from contract.errors import ConfigError
 from server.periods import DAY_MS, HOUR_MS, QUARTER_MS, Interval, Step, edges
 from server.rules.engine import AlertState, Phase, Transition, advance, alerts, run
-from server.rules.kinds import judge
+from server.rules.examples import found_in
+from server.rules.kinds import KINDS, judge
 from server.rules.load import load_rules
-from server.rules.model import Evidence, Example, Judgement, Rule, Truth
+from server.rules.model import Evidence, Example, Judgement, Kind, Rule, Truth
 from server.rules.presence import occupancy
 from server.series import Series
 from tests.server.small_site import SITE, ZONE, at
@@ -23,35 +24,14 @@ AC = RULES["unattended_ac"]
 EXAMPLES = [(r, e) for r in RULES.values() for e in r.examples]
 
 
-def evidence(values: tuple[float, ...], **parts: object) -> Evidence:
-    n = len(values)
-    grid = np.arange(n + 1, dtype=np.int64) * QUARTER_MS
-    kept = {
-        "occupancy": None,
-        "is_work_time": np.zeros(n, bool),
-        "minute": np.full(n, 720),
-        "is_workday": np.ones(n, bool),
-        **parts,
-    }
-    return Evidence(grid, np.array(values), **kept)  # type: ignore[arg-type] # built by name
-
-
 @pytest.mark.parametrize(("rule", "e"), EXAMPLES, ids=lambda x: getattr(x, "name", ""))
 def test_each_rule_file_does_what_its_examples_say(rule: Rule, e: Example) -> None:
-    occupied = None if e.occupancy is None else np.array(e.occupancy)
-    found = evidence(
-        e.values,
-        occupancy=occupied,
-        is_work_time=np.array(e.is_work_time),
-        minute=np.where(e.in_window, 1400, 720),
-    )
-    threshold = np.full(len(found.power), e.threshold)
-    spans = alerts(rule, judge(rule, found, threshold))
-    got = tuple(
-        (s.start_ms // QUARTER_MS, None if s.end_ms is None else s.end_ms // QUARTER_MS)
-        for s in spans
-    )
-    assert got == e.alerts
+    assert found_in(rule, e) == e.alerts
+
+
+def test_every_kind_has_a_rule_with_an_example_that_fires() -> None:
+    assert {r.kind for r in RULES.values()} == set(Kind) == set(KINDS)
+    assert all(any(e.alerts for e in r.examples) for r in RULES.values())
 
 
 def judgement(truth: list[int]) -> Judgement:
@@ -138,6 +118,7 @@ def test_thresholds_are_learned_only_from_the_days_before() -> None:
 
 def test_rules_judge_only_the_meters_they_select() -> None:
     assert [m.id for m in AC.targets(SITE)] == ["E2"]
+    assert [m.id for m in RULES["load_high"].targets(SITE)] == ["E0", "E1", "E4"]
     assert [m.id for m in RULES["lights_all_night"].targets(SITE)] == ["E3"]
     assert [m.id for m in RULES["running_water"].targets(SITE)] == ["W1"]
 
@@ -162,6 +143,11 @@ def test_presence_is_in_less_out_since_the_night_and_unknown_when_the_gate_is_si
         ({"parameters": {"share": 1}}, "parameters"),
         ({"hold_min": -1}, "hold_min"),
         ({"colour": "red"}, "colour"),
+        ({"examples": [{"name": "x", "values": "a*2", "alerts": []}]}, "values"),
+        (
+            {"examples": [{"name": "x", "values": "1*2", "occupancy": "1", "alerts": []}]},
+            "occupancy",
+        ),
     ],
 )
 def test_a_wrong_rule_file_is_told(tmp_path: Path, change: dict[str, object], key: str) -> None:
