@@ -12,13 +12,13 @@ from server.access import Editor
 from server.analysis import Analysis
 from server.periods import midnight_ms
 from server.state.alerts import Action, WhitelistEntry
-from server.state.life import FALSE_ALARM_REASONS, WHITELIST_REASONS, actions_of
+from server.state.life import FALSE_ALARM_REASONS, SYSTEM, WHITELIST_REASONS, actions_of
 from server.web.books import FormError
 from server.web.labels import ACTIONS, WORKS
 
 MUTE_DAYS = (1, 3, 7, 30, 90)
 MOST_AT_ONCE = 500
-_NAME_LIMIT, _TEXT_LIMIT = 64, 300
+NAME_LIMIT, _TEXT_LIMIT = 64, 300
 _MORNING_HOUR = 8
 
 
@@ -51,7 +51,10 @@ class Form:
 
 def signed(form: Form, editing: Editor) -> str:
     """Give who acts: as typed, else by the name of the login."""
-    return form.one("author") or editing.name or form.text("author", "经办人", _NAME_LIMIT)
+    by = form.one("author") or editing.name
+    if not by or len(by) > NAME_LIMIT or by == SYSTEM:
+        raise FormError(f"请填写经办人姓名（不超过 {NAME_LIMIT} 字）。")
+    return by
 
 
 def acted(editing: Editor, body: str) -> tuple[str, bool]:
@@ -60,8 +63,6 @@ def acted(editing: Editor, body: str) -> tuple[str, bool]:
         form = Form.of(body)
         action = _action(form)
         by = signed(form, editing)
-        if len(by) > _NAME_LIMIT or by == "system":
-            raise FormError(f"经办人请填姓名（不超过 {_NAME_LIMIT} 字）。")
         numbers = _numbers(form)
         detail = _detail(form, action, editing.analysis)
         expected = _expected(form, action, by, editing.analysis)
@@ -105,7 +106,7 @@ def _numbers(form: Form) -> list[int]:
 def _detail(form: Form, action: Action, analysis: Analysis) -> dict[str, Any]:
     match action:
         case Action.ASSIGN:
-            return {"to": form.text("to", "派给谁", _NAME_LIMIT)}
+            return {"to": form.text("to", "派给谁", NAME_LIMIT)}
         case Action.NOTE:
             return {"text": form.text("text", "备注")}
         case Action.MUTE:

@@ -15,6 +15,8 @@ from server.web import fleet, views
 from server.web.alert_pages import router as alert_router
 from server.web.books import books_page, entered
 from server.web.render import page
+from server.web.rule_pages import router as rule_router
+from server.web.wall import router as wall_router
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 router = APIRouter(include_in_schema=False)
@@ -113,6 +115,7 @@ def mount_console(app: FastAPI, token: str) -> None:
     """Put the console onto the application."""
     app.state.console_token = token
     app.include_router(router)
-    app.include_router(alert_router)
+    for part in (alert_router, rule_router, wall_router):
+        app.include_router(part)
     folder = str(files("server.web") / "static")
     app.mount("/static", StaticFiles(directory=folder), name="static")
