@@ -2,48 +2,24 @@
 
 from datetime import date
 from importlib.resources import as_file, files
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from server.access import Asked, Editing
-from server.analysis import Analysis
 from server.analysis.report import report_of
 from server.report.html import render_fragment
-from server.web import fleet, labels, views
+from server.web import fleet, views
+from server.web.alert_pages import router as alert_router
 from server.web.books import books_page, entered
+from server.web.render import page
+from server.web.rule_pages import router as rule_router
+from server.web.wall import router as wall_router
 
-_SECURITY = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline';"
-        " frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("server.web", "templates"),
-    autoescape=select_autoescape(),
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 router = APIRouter(include_in_schema=False)
-
-
-def page(name: str, analysis: Analysis, **values: Any) -> HTMLResponse:
-    """Render a template."""
-    text = _ENVIRONMENT.get_template(f"{name}.html").render(
-        site=analysis.site,
-        now=views.local(analysis.clock.now_ms(), analysis),
-        labels=labels,
-        active=name,
-        **values,
-    )
-    return HTMLResponse(text, headers=_SECURITY)
 
 
 @router.get("/")
@@ -64,26 +40,6 @@ def building(building: str, asked: Asked) -> HTMLResponse:
 def meters(asked: Asked) -> HTMLResponse:
     """Show every meter and its last reading."""
     return page("meters", asked, groups=views.meter_groups(asked), local=views.local, asked=asked)
-
-
-@router.get("/alerts")
-def alerts(asked: Asked, rule: str = "", only_open: bool = False) -> HTMLResponse:
-    """Show alerts, newest first."""
-    rows = asked.works.state.alerts(is_open=True if only_open else None)
-    shown = [r for r in rows if not rule or r.rule == rule]
-    return page(
-        "alerts", asked, rows=views.alert_rows(asked, shown), rules=asked.works.rules,
-        rule=rule, only_open=only_open,
-    )  # fmt: skip
-
-
-@router.get("/alerts/{number}")
-def alert(number: int, asked: Asked) -> HTMLResponse:
-    """Show one alert with its evidence."""
-    row = asked.works.state.alert(number)
-    if row is None:
-        raise HTTPException(404, f"没有这条告警 / no such alert: {number}")
-    return page("alert", asked, **views.alert_page(asked, row))
 
 
 @router.get("/report")
@@ -159,5 +115,7 @@ def mount_console(app: FastAPI, token: str) -> None:
     """Put the console onto the application."""
     app.state.console_token = token
     app.include_router(router)
+    for part in (alert_router, rule_router, wall_router):
+        app.include_router(part)
     folder = str(files("server.web") / "static")
     app.mount("/static", StaticFiles(directory=folder), name="static")

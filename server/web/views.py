@@ -9,7 +9,6 @@ import numpy as np
 
 from server.analysis import Analysis, slice_rollup
 from server.analysis.report import END_USES
-from server.jobs.judging import evidence_of
 from server.jobs.works import whole_days
 from server.metrics.answer import Answer
 from server.metrics.catalogue import METRICS
@@ -135,9 +134,9 @@ def alert_rows(analysis: Analysis, rows: Iterable[AlertRow]) -> list[dict[str, A
         {
             "id": a.id,
             "title": titles[a.rule].title if a.rule in titles else a.rule,
-            "severity": titles[a.rule].severity if a.rule in titles else "notice",
+            "severity": a.severity,
             "advice": titles[a.rule].advice if a.rule in titles else "",
-            "place": analysis.site.building(a.building).name,
+            "place": place_of(analysis, a.building),
             "meter": names.get(a.meter, a.meter),
             "start": local(a.start_ms, analysis),
             "end": None if a.end_ms is None else local(a.end_ms, analysis),
@@ -150,34 +149,10 @@ def alert_rows(analysis: Analysis, rows: Iterable[AlertRow]) -> list[dict[str, A
     ]
 
 
-def alert_page(analysis: Analysis, a: AlertRow) -> dict[str, Any]:
-    """Give an alert's page: its facts and the evidence around it."""
-    rule = next(r for r in analysis.works.rules if r.id == a.rule)
-    meter = next(m for m in analysis.site.meters if m.id == a.meter)
-    end_ms = min(a.end_ms or analysis.clock.now_ms(), a.start_ms + 10 * DAY_MS)
-    span = whole_days(Interval(a.start_ms - 6 * HOUR_MS, end_ms + 6 * HOUR_MS), analysis.site)
-    judged = evidence_of(analysis.works, rule, meter, span)
-    r = analysis.works.store.read_rollups(analysis.site, [meter.id], Step.QUARTER, span)[meter.id]
-    return {
-        "alert": alert_rows(analysis, [a])[0],
-        "row": a,
-        "rule": rule,
-        "meter": meter,
-        "transitions": [
-            (phase, local(t, analysis)) for phase, t in analysis.works.state.transitions(a.id)
-        ],
-        "chart": {
-            "times": _iso(r.starts_ms.tolist(), analysis),
-            "power": clean(mean_power_kw(r)),
-            "threshold": clean(judged.threshold),
-            "true": [int(t) == 1 for t in judged.truth],
-            "unit": "kW" if meter.carrier is Carrier.ELECTRICITY else "m³/h",
-        },
-    }
-
-
-def _iso(times_ms: Iterable[int], analysis: Analysis) -> list[str]:
-    return [f"{local(t, analysis):%Y-%m-%d %H:%M}" for t in times_ms]
+def place_of(analysis: Analysis, building: str) -> str:
+    """Give what a place is called: a building, else the whole site."""
+    names = {b.id: b.name for b in analysis.site.buildings}
+    return names.get(building, analysis.site.name)
 
 
 def _curve(

@@ -21,10 +21,21 @@ const CHARTS = {
     { barmode: "stack", bargap: 0.25, showlegend: d.series.length > 1 },
   ],
   evidence: (d) => [[
-    { x: d.times, y: d.power, name: "功率", mode: "lines", line: { color: "#14695f", width: 2 }, hovertemplate: "%{y} " + d.unit },
+    { x: d.times, y: d.power, name: d.name, mode: "lines", line: { color: "#14695f", width: 2 }, hovertemplate: "%{y} " + d.unit },
     { x: d.times, y: d.power.map((v, i) => (d.true[i] ? v : null)), name: "判定成立", mode: "lines", line: { width: 0 }, fill: "tozeroy", fillcolor: "rgba(224,140,40,.35)", hoverinfo: "skip" },
-    { x: d.times, y: d.threshold, name: "门限", mode: "lines", line: { color: "#b3372f", width: 1.5, dash: "dash" } },
-  ], { xaxis: { type: "date", gridcolor: "#eef2f1", tickformat: "%m-%d\n%H:%M" }, yaxis: { gridcolor: "#e6ecea", rangemode: "tozero", title: { text: d.unit } } }],
+    { x: d.times, y: d.threshold, name: "门限", mode: "lines", line: { color: "#b3372f", width: 1.5, dash: "dash", shape: "hv" } },
+    { x: d.times, y: d.floor, name: "预期底数", mode: "lines", line: { color: "#5b7fb8", width: 1.5, dash: "dot", shape: "hv" } },
+    ...(d.persons ? [{ x: d.times, y: d.persons, name: "在场人数（右轴）", yaxis: "y2", mode: "lines", line: { color: "#9a6fb0", width: 1.5, shape: "hv" }, hovertemplate: "%{y} 人" }] : []),
+  ], {
+    margin: { l: 52, r: d.persons ? 48 : 16, t: 8, b: 40 },
+    xaxis: { type: "date", gridcolor: "#eef2f1", tickformat: "%m-%d\n%H:%M", hoverformat: "%m-%d %H:%M" },
+    yaxis: { gridcolor: "#e6ecea", rangemode: "tozero", title: { text: d.unit } },
+    yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, title: { text: "人" } },
+    shapes: [
+      { type: "rect", yref: "paper", x0: d.start, x1: d.end, y0: 0, y1: 1, fillcolor: "rgba(199,106,18,.06)", line: { width: 0 }, layer: "below" },
+      { type: "line", yref: "paper", x0: d.fired, x1: d.fired, y0: 0, y1: 1, line: { color: "#b3372f", width: 1 } },
+    ],
+  }],
 };
 for (const box of document.querySelectorAll("[data-chart]")) {
   const data = JSON.parse(box.querySelector("script").textContent);
