@@ -1,7 +1,8 @@
 """Causes: which alerts say the same thing, and which of them is told.  Pure.
 
 Data alerts lead to the highest meter that is also complained of: an outage of a main meter is one
-alert, not forty.  Load in an empty building leads to the building.
+alert, not forty.  Load in an empty building leads to the building; water that runs by night and
+all day is one leak, and a main's night, day off and whole day above the usual are one cause.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from server.site.model import Meter, Site
 
 DATA_KINDS = frozenset({"silent", "frozen", "implausible", "clock"})
 EMPTY_KINDS = frozenset({"load_while_unoccupied", "inferred_ac"})
+LEAK_KINDS = frozenset({"flow_never_zero", "night_flow"})  # a burst is told beside them, at once
+MORE_KINDS = frozenset({"night_baseload", "day_off_use", "abnormal_day"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ def cause_key(kind: str, meter: Meter) -> str:
     """Give the key that alerts of one cause may share; empty: each is its own."""
     if kind in DATA_KINDS:
         return f"data:{kind}"
+    if kind in LEAK_KINDS:
+        return f"leak:{meter.id}"
+    if kind in MORE_KINDS:
+        return f"more:{meter.id}"
     return f"empty:{meter.building}" if kind in EMPTY_KINDS else ""
 
 
