@@ -91,7 +91,7 @@ def open_outbox(config: AgentConfig) -> Outbox:
     return Outbox(
         box.path,
         Bounds(box.max_bytes, int(box.max_age_days * _DAY_MS)),
-        Terms(box.commit_interval_s, box.ram_max_bytes),
+        Terms(config.commit_interval_s, box.ram_max_bytes),
         copies=copies,
         delivery=DeliveryLines(config.site, config.agent, SystemClock()),
     )
@@ -349,6 +349,6 @@ def name_of(pusher: Pusher) -> str:
 def _patience_s(config: AgentConfig, buses: Sequence[Bus]) -> dict[str, float]:
     """Give how long each loop may take for a turn."""
     intervals_s = {b.name: b.interval_ms / 1000 for b in buses} | {PRIMARY: config.push.interval_s}
-    intervals_s |= {"outbox": config.outbox.commit_interval_s}
+    intervals_s |= {"outbox": config.commit_interval_s}
     intervals_s |= {f"{PRIMARY}:{copy.id}": copy.interval_s for copy in config.copies}
     return {n: max(PATIENCE_INTERVALS * s, PATIENCE_LEAST_S) for n, s in intervals_s.items()}

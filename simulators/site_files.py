@@ -67,7 +67,7 @@ def write_agent(
         "site": SITE,
         "agent": agent,
         "interval_s": interval_s,
-        "outbox": {"path": f"./{agent}.outbox.db"},
+        "outbox": {"path": f"./{agent}.outbox.db", "commit_interval_s": 1},
         "push": dict(push),
         "connections": [dict(c) for c in connections],
         "devices": [dict(d) for d in devices],

@@ -19,6 +19,7 @@ from edge.config.ports import stable_port
 from edge.config.words import nearest
 
 TICKS_A_SECOND = 10  # intervals are whole tenths of a second
+LEAST_COMMIT_S, MOST_COMMIT_S = 1.0, 10.0  # of the outbox, unless somebody says otherwise
 
 
 def _tenths(value: float) -> float:
@@ -45,7 +46,8 @@ class OutboxConfig(_Strict):
     path: Path
     max_bytes: Annotated[int, Field(ge=100_000)] = 500_000_000
     max_age_days: Annotated[float, Field(gt=0)] = 90
-    commit_interval_s: Annotated[float, Field(ge=0.05, le=60)] = 1.0  # what a power cut may cost
+    # what a power cut may cost; else the shortest poll interval, 1 to 10 s
+    commit_interval_s: Annotated[float, Field(ge=0.05, le=60)] | None = None
     ram_max_bytes: Annotated[int, Field(ge=100_000)] = (
         32_000_000  # while the disk cannot be written
     )
@@ -260,6 +262,17 @@ class AgentConfig(_Strict):
         if len(ids) != len(set(ids)):
             raise ValueError(f"each copy an id of its own, got {', '.join(ids)}; fix: rename one")
         return value
+
+    @property
+    def commit_interval_s(self) -> float:
+        """Give the seconds between two commits of the outbox: as said, else one a poll round.
+
+        Every commit wears the card by some blocks of 4 kB, however little is in it.
+        """
+        if self.outbox.commit_interval_s is not None:
+            return self.outbox.commit_interval_s
+        shortest_s = min(self.intervals_of(c).tick_s for c in self.connections)
+        return min(max(shortest_s, LEAST_COMMIT_S), MOST_COMMIT_S)
 
     def devices_of(self, connection: str) -> tuple[DeviceConfig, ...]:
         """Give the devices on one connection, in file order."""

@@ -60,7 +60,7 @@ class Pusher:
         )
         self._delivery = outbox.delivery or DeliveryLines(config.site, config.agent, clock)
         # from put to arrival within a tick: what was put has to be committed first
-        committed_s = _COMMITS * config.outbox.commit_interval_s
+        committed_s = _COMMITS * config.commit_interval_s
         self._idle_s = max(to.interval_s - committed_s, to.interval_s / 2)
         self.failures_total = 0
 

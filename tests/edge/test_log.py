@@ -82,7 +82,7 @@ def thirty_devices(folder: Path) -> AgentConfig:
     return AgentConfig.model_validate(
         {
             "site": "s", "agent": "a1", "interval_s": 300,
-            "outbox": {"path": str(folder / "o.db")},
+            "outbox": {"path": str(folder / "o.db"), "commit_interval_s": 0.05},
             "push": {"url": "http://127.0.0.1:9", "token_file": str(folder / "token")},
             "connections": [
                 {"id": f"c{i}", "driver": "modbus-tcp", "host": "127.0.0.1"} for i in range(3)
