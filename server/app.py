@@ -20,6 +20,7 @@ from server.api.report import router as report_router
 from server.api.write import write_router
 from server.config import ServerConfig
 from server.factbook.load import load_factbook
+from server.jobs.annotating import Annotator
 from server.jobs.periods import review_periods
 from server.jobs.schedule import Schedule
 from server.jobs.touched import apply_site, keep_zone
@@ -57,7 +58,7 @@ def create_app(config: ServerConfig, works: Works, clock: Clock | None = None) -
         await asyncio.to_thread(review_periods, works, clock.now_ms(), None)
         schedule = Schedule(
             works, clock, keep_raw_months=config.keep_raw_months, roll_up_s=config.roll_up_s,
-            plan=plan,
+            plan=plan, annotator=Annotator(*config.grafana) if config.grafana else None,
         )  # fmt: skip
         scheduler = schedule.start()
         log.info("server_started", site=works.site.id, pid=os.getpid())

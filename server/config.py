@@ -28,6 +28,11 @@ class _Jobs(Strict):
     keep_raw_months: Annotated[int, Field(ge=2)] | None = None
 
 
+class _Grafana(Strict):
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/.*)?$")]
+    token_file: Path
+
+
 class _Listen(Strict):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8650
@@ -43,6 +48,7 @@ class _File(Strict):
     console_token_file: Path | None = None
     factbook_folder: Path | None = None
     notify_file: Path | None = None
+    grafana: _Grafana | None = None
     max_body_bytes: Annotated[int, Field(ge=10_000)] = 20_000_000
     jobs: _Jobs = _Jobs()
 
@@ -67,6 +73,7 @@ class ServerConfig:
     keep_raw_months: int | None = None
     agent_tokens: Mapping[str, str] = field(default_factory=dict)  # of agents with one of their own
     notify_file: Path | None = None  # None: alerts are told in the server's log alone
+    grafana: tuple[str, str] | None = None  # (URL, token) of one that shows alerts
 
 
 def load_config(path: Path) -> ServerConfig:
@@ -97,6 +104,7 @@ def load_config(path: Path) -> ServerConfig:
     }
     problems += _token_problems(path, file, tokens, own)
     store_token = secrets("store.token_file", file.store.token_file)
+    grafana_token = secrets("grafana.token_file", file.grafana.token_file if file.grafana else None)
     console_token = secrets("console_token_file", file.console_token_file)
     if not (folder / file.site_file).is_file():
         got = f"none at {folder / file.site_file}"
@@ -120,6 +128,7 @@ def load_config(path: Path) -> ServerConfig:
         write_tokens=(*tokens, *own.values()),
         agent_tokens=own,
         notify_file=folder / file.notify_file if file.notify_file else None,
+        grafana=(file.grafana.url, grafana_token[0]) if file.grafana and grafana_token else None,
         console_token=console_token[0] if console_token else "",
         factbook_folder=folder / file.factbook_folder if file.factbook_folder else None,
         max_body_bytes=file.max_body_bytes,

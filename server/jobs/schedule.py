@@ -10,6 +10,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from contract.clock import Clock
 from contract.errors import DeliveryError
+from server.jobs.annotating import Annotator
 from server.jobs.delivering import Deliverer
 from server.jobs.entries import FIXED
 from server.jobs.judging import judge_all
@@ -25,7 +26,7 @@ from server.periods import DAY_MS, HOUR_MS, Interval, day_of, midnight_ms
 from server.site.model import Site
 
 # a condition that comes true is told within a minute of its hold time
-ROLL_UP_S, JUDGE_S, DELIVER_S, MAINTAIN_S = 20.0, 20, 10, 3600
+ROLL_UP_S, JUDGE_S, DELIVER_S, MAINTAIN_S, ANNOTATE_S = 20.0, 20, 10, 3600, 60
 LEASE_MS = 10 * 60_000
 MONTH_MS = 31 * DAY_MS
 CONTEXT_MS = MONTH_MS  # readings kept in front of what may be computed again: events and profiles
@@ -45,6 +46,8 @@ class Schedule:
     roll_up_s: float = ROLL_UP_S
     plan: NotifyPlan = LOG_ONLY
     deliverer: Deliverer | None = None
+    annotator: Annotator | None = None
+    _is_shown: bool = True
 
     def keep_from_ms(self, now_ms: int) -> int | None:
         """Give the instant before which readings are dropped; None: they are kept for ever."""
@@ -62,6 +65,10 @@ class Schedule:
         jobs = ((self.roll_up_s, self.roll_up), (JUDGE_S, self.judge), (MAINTAIN_S, self.maintain))
         for seconds, job in jobs:
             scheduler.add_job(self._in_thread, "interval", seconds=seconds, args=[job])
+        if self.annotator is not None:
+            scheduler.add_job(
+                self._in_thread, "interval", seconds=ANNOTATE_S, args=[self.annotate]
+            )  # fmt: skip
         # no lease: messages are claimed one by one, so that a killed server holds nobody up
         scheduler.add_job(asyncio.to_thread, "interval", seconds=DELIVER_S, args=[self.deliver])
         scheduler.start()
@@ -107,6 +114,21 @@ class Schedule:
         plan_messages(self.works.desk, plan, now_ms)
         plan_briefs(self.works.desk, plan, now_ms)
         self.deliverer.deliver()
+
+    def annotate(self) -> None:
+        """Show alerts in Grafana; one that is away is told once."""
+        if self.annotator is None:
+            return
+        try:
+            changed = self.annotator.annotate(self.works.desk, self.clock.now_ms())
+        except DeliveryError as error:
+            if self._is_shown:
+                log.warning("not_annotated", error=str(error))
+            self._is_shown = False
+            return
+        if changed:
+            log.info("annotated", changed=changed)
+        self._is_shown = True
 
     def maintain(self) -> None:
         """Let the store do its housekeeping once a day, however often the server is started.

@@ -28,6 +28,12 @@ def scripted(script: Script) -> Iterator[tuple[str, list[tuple[str, str, dict[st
         def do_GET(self) -> None:
             self._answer()
 
+        def do_PUT(self) -> None:
+            self._answer()
+
+        def do_DELETE(self) -> None:
+            self._answer()
+
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             request = (self.command, self.path.split("?")[0], json.loads(body or b"{}"))
