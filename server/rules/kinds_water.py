@@ -59,7 +59,10 @@ def _night_minimum(p: P, e: Evidence) -> Values:
 
 
 def night_flow(p: P, e: Evidence, learned: Learned) -> Judgement:
-    """Judge the last night's least flow, until the next: beside the day's mean and other nights."""
+    """Judge the last night's least flow, until the next: beside the day's mean and other nights.
+
+    By day no more counts than flows: a leak that was stopped in the morning has ended.
+    """
     day = day_index(e)
     after = e.minute >= p["night_to_minute"]
     at = np.where(after, day, day - 1)
@@ -69,7 +72,7 @@ def night_flow(p: P, e: Evidence, learned: Learned) -> Judgement:
     limit = np.maximum(p["least_m3_per_h"], p["share_of_mean"] * mean)
     limit = np.maximum(limit, p["times_floor"] * floor)
     known = ~np.isnan(least) & ~np.isnan(limit)
-    above = least - floor
+    above = np.minimum(least - floor, np.maximum(e.power - floor, 0.0))
     return judged(e, least > limit, known, limit, floor, above=above)
 
 
