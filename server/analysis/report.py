@@ -13,6 +13,7 @@ from server.periods import HOUR_MS, Interval, day_of, midnight_ms, year_interval
 from server.report.compose import compose
 from server.report.facts import AlertStatistic, EndUse, ReportInputs
 from server.report.model import Report
+from server.state import AlertRow
 from server.state.life import Work
 
 END_USES = ("01A00", "01B00", "01C00", "01D00")
@@ -72,12 +73,20 @@ def _end_use(analysis: Analysis, span: Interval, code: str) -> EndUse:
     return EndUse(code, name, analysis.answer("energy_kwh", span, end_use=code))
 
 
+def _is_counted(analysis: Analysis, a: AlertRow) -> bool:
+    parent = None if a.parent_id is None else analysis.works.state.inbox.get(a.parent_id)
+    return parent is not None and parent.rule != a.rule and parent.work is not Work.FALSE_ALARM
+
+
 def alert_statistics(analysis: Analysis, span: Interval) -> tuple[AlertStatistic, ...]:
-    """Give each rule's alerts that began in a span; those found to be false are left out."""
+    """Give each rule's alerts that began in a span; those found to be false are left out.
+
+    So is what another rule's alert of the same cause has counted already.
+    """
     site, now_ms = analysis.site, analysis.clock.now_ms()
     found = [
         a for a in analysis.works.state.alerts(span.start_ms, span.end_ms)
-        if a.work is not Work.FALSE_ALARM
+        if a.work is not Work.FALSE_ALARM and not _is_counted(analysis, a)
     ]  # fmt: skip
     out = []
     for rule in analysis.works.rules:

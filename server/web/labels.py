@@ -94,3 +94,10 @@ LEARNED = {
     "kwh_per_heating": ("每供暖度日", "kWh"), "spread_kwh": ("离散", "kWh"),
     "usual_share": ("往常不平比例", "%"), "month_target": ("月目标", "kWh"),
 }  # fmt: skip
+
+
+def lasting(ms: int) -> str:
+    """Say how long: 30 分钟, 24 小时, 48 小时 15 分钟."""
+    hours, minutes = divmod(ms // 60_000, 60)
+    said = [f" {hours} 小时"] if hours else []
+    return "".join(said + ([f" {minutes} 分钟"] if minutes or not hours else []))

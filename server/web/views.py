@@ -72,8 +72,9 @@ def overview(analysis: Analysis) -> dict[str, Any]:
         card(month["peak_demand_kw"], prefix="本月"),
         card(month["baseload_kw"], prefix="本月"),
     ]
-    open_alerts = analysis.works.state.alerts(is_open=True)
-    recent = analysis.works.state.alerts(p.today.end_ms - 7 * DAY_MS, p.today.end_ms + DAY_MS)
+    week = Interval(p.today.end_ms - 7 * DAY_MS, p.today.end_ms + DAY_MS)
+    open_alerts = _told(analysis.works.state.alerts(is_open=True))
+    recent = _told(analysis.works.state.alerts(week.start_ms, week.end_ms))
     return {
         "cards": cards,
         "curve": _curve(analysis, p.today, p.yesterday),
@@ -103,7 +104,7 @@ def building_page(analysis: Analysis, building: str) -> dict[str, Any]:
         for m in analysis.site.meters
         if m.building == building
     ]
-    alerts = [a for a in analysis.works.state.alerts() if a.building == building]
+    alerts = [a for a in _told(analysis.works.state.alerts()) if a.building == building]
     return {
         "building": analysis.site.building(building),
         "cards": [
@@ -123,6 +124,11 @@ def building_page(analysis: Analysis, building: str) -> dict[str, Any]:
 
 def _sum(r: Rollup) -> str:
     return MISSING if np.isnan(r.values).all() else f"{float(np.nansum(r.values)):,.1f}"
+
+
+def _told(rows: Iterable[AlertRow]) -> list[AlertRow]:
+    """Leave out what stands behind another alert of its cause."""
+    return [a for a in rows if a.parent_id is None]
 
 
 def alert_rows(analysis: Analysis, rows: Iterable[AlertRow]) -> list[dict[str, Any]]:

@@ -490,3 +490,15 @@ def test_however_meters_hang_together_each_cause_keeps_one_that_is_told(
     out = parents(firing, replace(SITE, meters=meters))
     assert len(out) < len(firing)
     assert not set(out) & set(out.values())
+
+
+def test_a_leak_and_more_on_one_main_are_one_cause_each() -> None:
+    kinds = [
+        ("flow_never_zero", "W1"), ("night_flow", "W1"), ("burst", "W1"), ("night_flow", "W2"),
+        ("night_baseload", "E1"), ("abnormal_day", "E1"), ("day_off_use", "E2"),
+    ]  # fmt: skip
+    firing = [
+        Firing(i, kind, m, NOON + i, cause_key(kind, replace(SITE.meters[0], id=m)))
+        for i, (kind, m) in enumerate(kinds)
+    ]
+    assert parents(firing, SITE) == {1: 0, 5: 4}
