@@ -63,7 +63,13 @@ def test_the_report_renders_with_chinese_fonts_embedded(server: Running, tmp_pat
     assert 2 <= len(pages) <= 8
 
 
-@pytest.mark.parametrize("path", ["/", "/alerts", "/meters", "/buildings/zhengfu", "/report"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/alerts", "/alerts/1", "/alerts/1/order", "/rules", "/rules/unattended_ac", "/wall",
+        "/meters", "/buildings/zhengfu", "/report",
+    ],
+)  # fmt: skip
 def test_a_browser_shows_each_page_without_an_error(
     server: Running, tmp_path: Path, path: str
 ) -> None:
