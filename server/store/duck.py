@@ -1,18 +1,18 @@
 """The embedded store: DuckDB in the server's own process.
 
 Rows are appended and never updated; of several rows for one point and time the last written wins
-when they are read, and only it is left after `maintain`.  A write is durable when it returns.
-One process owns the file; one lock owns the writer, readers use cursors of their own.
+when they are read, and only it is left after `maintain`.  A write is durable when it returns: a
+small body in the journal, from which whoever reads next, or half a second, puts it into the
+tables; a large one in the tables themselves.  One process owns the file; readers use cursors of
+their own.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import numpy as np
 
 from contract.errors import DeliveryError
 from contract.measurand import MEASURANDS
@@ -21,6 +21,8 @@ from server.periods import DAY_MS, HOUR_MS, Interval, Step, edges
 from server.rollup.model import Rollup
 from server.series import Series, Times
 from server.site.model import Site
+from server.store.duck_intake import Intake
+from server.store.duck_newest import Newest
 from server.store.duck_read import by_point, count_readings, merged, read_doubts, read_packed
 from server.store.duck_rewrite import MEMORY
 from server.store.duck_rollups import DuckRollups
@@ -33,7 +35,6 @@ from server.store.packed import (
     learn_packings,
     load_packings,
 )
-from server.store.parse import BodyParser, Columns
 from server.store.protocol import Receipt, WriteResult, Written
 from server.store.receipts import is_delivery, receipts_of
 from server.store.transaction import transaction
@@ -47,7 +48,6 @@ CREATE TABLE IF NOT EXISTS flag (point INTEGER, time_ms BIGINT, reason SMALLINT)
 CREATE TABLE IF NOT EXISTS latest (
   point INTEGER, time_ms BIGINT, value DOUBLE, reason SMALLINT);
 """
-_NEWEST_FLAG = "SELECT point, max(time_ms), arg_max(reason, time_ms) FROM flag"
 _NEAR_MS = 2 * HOUR_MS  # spans written closer together are given as one
 
 
@@ -59,52 +59,20 @@ class DuckStore:
             self._db = duckdb.connect(str(path), config={"memory_limit": MEMORY})
         except duckdb.IOException as error:
             raise DeliveryError(str(error).splitlines()[0], permanent=True) from error
-        self._write = threading.Lock()
         self._local = threading.local()
         self._db.execute(_SCHEMA + PACKED_SCHEMA)
-        rows = self._db.execute("SELECT site, device, measurand, id FROM point").fetchall()
-        self._points = {PointId(*row[:3]): int(row[3]) for row in rows}
-        self._new_points: list[tuple[int, str, str, str]] = []
-        self._parser = BodyParser(self._point_number)
         self._packings = load_packings(self._db)
         self._rollups = DuckRollups(self._db)
-        newest = self._db.execute(
-            "SELECT greatest(coalesce((SELECT max(seq) FROM raw), 0),"
-            " coalesce((SELECT max(value) FROM keeper WHERE name = 'seq'), 0))"
-        ).fetchall()
-        self._seq = int(newest[0][0])
-        self._last = self._load_last()
+        self._in = Intake(self._db, path)
+        self._points = self._in.points
 
     def write_lines(self, body: bytes, precision: str = "ms") -> WriteResult:
         """Store a line-protocol body; good lines are kept and durable when this returns."""
-        text = body.decode("utf-8", "replace")
-        with self._write:
-            columns = self._parser.parse(text, precision)
-            self._insert(columns)
-            self._remember(columns)
-        return WriteResult(columns.lines, tuple(columns.errors))
+        return self._in.take(body, precision)
 
     def load_series(self, point: PointId, series: Series) -> None:
         """Store a whole series of one point, durably: history taken over from elsewhere."""
-        with self._write:
-            columns = Columns()
-            number = self._point_number(point)
-            columns.points = [number] if len(series) else []
-            self._seq += 1
-            rows = {
-                "point": np.full(len(series), number, np.int32),
-                "time_ms": series.times_ms,
-                "value": series.values,
-                "seq": np.full(len(series), self._seq, np.int64),
-            }
-            with self._writing():
-                _append(self._db, "INSERT INTO raw SELECT * FROM new_rows", rows)
-            if len(series):
-                columns.times_ms, columns.values = (
-                    [int(series.times_ms[-1])],
-                    [float(series.values[-1])],
-                )
-                self._remember(columns)
+        self._in.load(point, series)
 
     def read_series(self, point: PointId, interval: Interval) -> Series:
         """Give a point's values with start <= time < end."""
@@ -148,8 +116,9 @@ class DuckStore:
 
     def written_since(self, site: str, mark: int, now_ms: int) -> Written:
         """Give the spans written behind a mark, by point."""
-        with self._write:
-            newest = self._seq
+        with self._in.lock:
+            newest = self._in.seq
+        self._in.drain()  # a mark beyond what is in the tables would leave it out for ever
         rows = (
             self._reader()
             .execute(
@@ -177,7 +146,8 @@ class DuckStore:
         count = sum(len(s) for s in self.read_many(points, interval).values())
         bounds = [interval.start_ms, interval.end_ms]
         numbers = [self._points[p] for p in points if p in self._points]
-        with self._write:
+        with self._in.tables, self._in.lock:
+            self._in.drain_for_good()
             with transaction(self._db):
                 for number in numbers:
                     for table in ("raw", "flag"):
@@ -196,27 +166,28 @@ class DuckStore:
 
     def _forget_last(self, points: Sequence[PointId], gone: Interval) -> None:
         """Let the word before a deleted one be the last."""
+        newest = self._in.newest
         numbers = {
             n: p
             for p in points
-            if (n := self._points.get(p)) in self._last
-            and gone.start_ms <= self._last[n][0] < gone.end_ms
+            if (n := self._points.get(p)) is not None
+            and n in newest
+            and gone.start_ms <= newest[n][0] < gone.end_ms
         }
         left = self.read_many(list(numbers.values()), Interval(0, gone.start_ms))
         for number, point in numbers.items():
             series = left[point]
-            del self._last[number]
+            del newest[number]
             if len(series):
-                newest = (int(series.times_ms[-1]), float(series.values[-1]))
-                self._last[number] = (*newest, int(Reason.GOOD))
-            flags = self._db.execute(_NEWEST_FLAG + " WHERE point = ? GROUP BY point", [number])
-            _take_flags(self._last, flags.fetchall())
+                word = (int(series.times_ms[-1]), float(series.values[-1]), int(Reason.GOOD))
+                newest[number] = word
+            newest.take_flags_of(self._db, number)
         self._save_last()
 
     def read_last(self, site: str) -> Sequence[Reading]:
         """Give the newest reading of every point of a site, bad ones included."""
-        with self._write:
-            last = dict(self._last)
+        with self._in.lock:
+            last = dict(self._in.newest)
         out = []
         for point, number in list(self._points.items()):
             if point.site == site and point.measurand in MEASURANDS and number in last:
@@ -259,7 +230,7 @@ class DuckStore:
 
     def write_rollups(self, site: Site, rollups: Sequence[Rollup]) -> None:
         """Replace the rollups of the meters, steps and spans given."""
-        with self._write:
+        with self._in.tables:
             self._rollups.write(self._db, site.id, rollups)
 
     def read_rollups(
@@ -274,112 +245,42 @@ class DuckStore:
 
         Writing goes on meanwhile; only the checkpoint at the end makes it wait.
         """
+        with self._in.tables:
+            self._in.drain_for_good()
         with closing(self._db.cursor()) as worker:
             learn_packings(worker, self._packings)
             compact(worker, settled, now_ms // DAY_MS * DAY_MS)
             self._packings = load_packings(worker)
             if keep_from_ms is not None:
                 drop_before(worker, keep_from_ms)
-        with self._write:
+        with self._in.tables:
             self._save_last()
             self._db.execute("CHECKPOINT")
 
     def close(self) -> None:
         """Flush and release the file."""
-        with self._write:
-            self._db.close()
+        try:
+            self._in.close()
+        finally:
+            with self._in.tables:
+                self._db.close()
 
     def _reader(self) -> duckdb.DuckDBPyConnection:
-        """Give this thread's own cursor."""
+        """Give this thread's own cursor, by which all that was acknowledged is seen.
+
+        While the tables cannot be written to, what is in the journal alone is not seen yet.
+        """
+        with suppress(DeliveryError):
+            self._in.drain()
         if not hasattr(self._local, "cursor"):
             self._local.cursor = self._db.cursor()
         cursor: duckdb.DuckDBPyConnection = self._local.cursor
         return cursor
 
-    def _point_number(self, point: PointId) -> int:
-        number = self._points.get(point)
-        if number is None:
-            number = self._points[point] = len(self._points) + 1
-            self._new_points.append((number, point.site, point.device, point.measurand))
-        return number
-
-    def _insert(self, columns: Columns) -> None:
-        self._seq += 1
-        raw = {
-            "point": np.array(columns.points, np.int32),
-            "time_ms": np.array(columns.times_ms, np.int64),
-            "value": np.array(columns.values, np.float64),
-            "seq": np.full(len(columns.points), self._seq, np.int64),
-        }
-        flag = {
-            "point": np.array(columns.flag_points, np.int32),
-            "time_ms": np.array(columns.flag_times_ms, np.int64),
-            "reason": np.array(columns.reasons, np.int16),
-        }
-        with self._writing():
-            _append(self._db, "INSERT INTO raw SELECT * FROM new_rows", raw)
-            _append(self._db, "INSERT INTO flag SELECT * FROM new_rows", flag)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Write readings and the points first met with them: both or neither.
-
-        Until then the points wait: their numbers are in use already.
-        """
-        with transaction(self._db):
-            if self._new_points:
-                self._db.executemany("INSERT INTO point VALUES (?, ?, ?, ?)", self._new_points)
-            yield
-        self._new_points = []
-
-    def _remember(self, columns: Columns) -> None:
-        last = self._last
-        newest = dict(zip(columns.points, range(len(columns.points)), strict=True))
-        for point, i in newest.items():  # bodies are in time order: the last row is the newest
-            if point not in last or columns.times_ms[i] >= last[point][0]:
-                last[point] = (columns.times_ms[i], columns.values[i], int(Reason.GOOD))
-        rows = zip(columns.flag_points, columns.flag_times_ms, columns.reasons, strict=True)
-        for point, time_ms, code in rows:
-            known = last.get(point)
-            if known is None or time_ms > known[0]:
-                last[point] = (time_ms, 0.0, code)
-            elif time_ms == known[0]:
-                last[point] = (time_ms, known[1], code)
-
-    def _load_last(self) -> dict[int, tuple[int, float, int]]:
-        """Give the newest word of every point: what was saved, and what came since."""
-        saved = self._db.execute("SELECT point, time_ms, value, reason FROM latest").fetchall()
-        last = {int(p): (int(t), float(v), int(r)) for p, t, v, r in saved}
-        rows = self._db.execute(
-            "SELECT point, max(time_ms), arg_max(value, time_ms) FROM raw WHERE seq > 0"
-            " GROUP BY point"
-        ).fetchall()
-        for point, time_ms, value in rows:
-            if time_ms >= last.get(int(point), (-1, 0.0, 0))[0]:
-                last[int(point)] = (int(time_ms), float(value), int(Reason.GOOD))
-        _take_flags(last, self._db.execute(_NEWEST_FLAG + " GROUP BY point").fetchall())
-        return last
-
     def _save_last(self) -> None:
-        rows = [(p, t, v, r) for p, (t, v, r) in self._last.items()]
+        with self._in.lock:
+            newest, seq = Newest(self._in.newest), self._in.seq
         with transaction(self._db):
-            self._db.execute("DELETE FROM latest")
-            if rows:
-                self._db.executemany("INSERT INTO latest VALUES (?, ?, ?, ?)", rows)
+            newest.save(self._db)
             self._db.execute("DELETE FROM keeper WHERE name = 'seq'")
-            self._db.execute("INSERT INTO keeper VALUES ('seq', ?)", [self._seq])
-
-
-def _take_flags(last: dict[int, tuple[int, float, int]], rows: Sequence[Any]) -> None:
-    """Let each point's newest flag count where nothing newer is known."""
-    for point, time_ms, code in rows:
-        known = last.get(int(point), (-1, 0.0, 0))
-        if time_ms >= known[0]:
-            last[int(point)] = (int(time_ms), known[1], int(code))
-
-
-def _append(db: duckdb.DuckDBPyConnection, insert: str, columns: dict[str, Any]) -> None:
-    if len(columns["point"]):
-        db.register("new_rows", columns)
-        db.execute(insert)
-        db.unregister("new_rows")
+            self._db.execute("INSERT INTO keeper VALUES ('seq', ?)", [seq])

@@ -1,8 +1,10 @@
 """A line-protocol body → columns, fast where lines are plain and exact where they are not."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from contract.line import END_OF_TIME_MS, LAG_FIELD, QUALITY_SUFFIX, LineError, parse_line
 from contract.measurand import MEASURANDS
@@ -34,6 +36,25 @@ class Columns:
             del column[marks[0] :]
         for flags in (self.flag_points, self.flag_times_ms, self.reasons):
             del flags[marks[1] :]
+
+
+def raw_rows(bodies: Sequence[tuple[int, Columns]]) -> dict[str, np.ndarray]:
+    """Give the values of bodies as arrays, each row with its body's seq."""
+    return {
+        "point": np.array([p for _, c in bodies for p in c.points], np.int32),
+        "time_ms": np.array([t for _, c in bodies for t in c.times_ms], np.int64),
+        "value": np.array([v for _, c in bodies for v in c.values], np.float64),
+        "seq": np.repeat([seq for seq, _ in bodies], [len(c.points) for _, c in bodies]),
+    }
+
+
+def flag_rows(bodies: Sequence[tuple[int, Columns]]) -> dict[str, np.ndarray]:
+    """Give the reasons of bodies as arrays."""
+    return {
+        "point": np.array([p for _, c in bodies for p in c.flag_points], np.int32),
+        "time_ms": np.array([t for _, c in bodies for t in c.flag_times_ms], np.int64),
+        "reason": np.array([r for _, c in bodies for r in c.reasons], np.int16),
+    }
 
 
 class BodyParser:
