@@ -64,7 +64,7 @@ def main(url: str, robot: str, trials: int) -> int:
         enqueue(url, seed * A_TRIAL, A_TRIAL)
         pids = [fork_deliverer(url, robot, f"{seed}-{i}") for i in range(2)]
         for pid in pids:
-            time.sleep(rng.uniform(0.0, 0.04))
+            time.sleep(rng.uniform(0.0, 0.16))
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
             _, status = os.waitpid(pid, 0)

@@ -199,7 +199,7 @@ def test_killed_deliverers_lose_nothing_and_repeat_nothing_that_was_stored(
     open_state(url).close()
     with running_robot("wecom", lambda: float(next(ticks))) as robot:
         repeated = watch(robot, str(tmp_path / "s.db"))
-        robot.answer_s = 0.01  # so that kills fall between its taking a message and our storing it
+        robot.answer_s = 0.04  # so that kills fall between its taking a message and our storing it
         command = [sys.executable, "-m", "tests.server.killed_deliverers"]
         ran = subprocess.run(
             [*command, url, robot.url, str(trials)], capture_output=True, text=True, check=False
