@@ -90,12 +90,14 @@ class Intake:
             with self.lock:
                 pending, self._pending = self._pending, []
                 is_turned = self._journal is not None and self._journal.turn()
+            is_in = False
             try:
                 self._insert(pending)
-            except BaseException:
-                with self.lock:
-                    self._pending = [*pending, *self._pending]
-                raise
+                is_in = True
+            finally:
+                if not is_in:
+                    with self.lock:
+                        self._pending = [*pending, *self._pending]
             with self.lock:
                 self._is_drained = not self._pending
                 if self._journal is not None and (is_turned or not self._pending):
