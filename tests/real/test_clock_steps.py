@@ -131,12 +131,12 @@ def said(folder: Path) -> str:
 
 
 def readings(server: Server) -> list[tuple[float, Reading]]:
-    return [
-        (came_s, r)
-        for came_s, line in list(server.kept)
-        if line.startswith("electricity")
-        for r in decode(line)
-    ]
+    """Give what came, with when it first did: a stop may cut the answer, and a line comes again."""
+    first: dict[str, float] = {}
+    for came_s, line in list(server.kept):
+        if line.startswith("electricity"):
+            first.setdefault(line, came_s)
+    return [(came_s, r) for line, came_s in first.items() for r in decode(line)]
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
