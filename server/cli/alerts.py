@@ -46,7 +46,7 @@ def add_alerts(commands: Any) -> None:
     act.add_argument("--author", default=getpass.getuser(), help="经办人 / who acts")
     act.add_argument("--to", help="派给 / to whom")
     act.add_argument("--text", help="备注 / a note")
-    act.add_argument("--until", help="静音至 / mute until, e.g. 2026-03-02T08:00")
+    act.add_argument("--until", help="静默至 / mute until, e.g. 2026-03-02T08:00")
     act.add_argument("--reason", help=f"原因 / why; false_alarm: {', '.join(FALSE_ALARM_REASONS)}")
     act.add_argument(
         "--once", action="store_true", help="误报不登记白名单 / a false alarm feeds no whitelist"

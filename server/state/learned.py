@@ -70,6 +70,12 @@ class Learned:
             db.execute(delete(t).where(same & is_here))
             db.execute(insert(t).values(**asdict(row)))
 
+    def has(self, rule: str, meter: str, name: str) -> bool:
+        """Say whether a rule ever learned or holds this of a meter."""
+        same = (t.c.rule == rule) & (t.c.meter == meter) & (t.c.name == name)
+        with self._engine.connect() as db:
+            return db.execute(select(t.c.id).where(same).limit(1)).first() is not None
+
     def unpin(self, rule: str, meter: str, name: str) -> bool:
         """Take a pin out; what is learned holds again.  False: there was none."""
         same = (t.c.rule == rule) & (t.c.meter == meter) & (t.c.name == name)

@@ -45,6 +45,12 @@ PROOFS = {"estimated": "估算", "verified": "已核实", "not_shown": "未见�
 WEEKDAYS = {
     "1": "一", "2": "二", "3": "三", "4": "四", "5": "五", "6": "六", "7": "日",
 }  # fmt: skip
+TAGS = {
+    "irrigation": "绿化灌溉", "cooling-tower": "冷却塔", "round-the-clock": "昼夜用水",
+    "fire": "消防", "lighting": "照明", "guard": "值班室", "server-room": "机房",
+    "cold-store": "冷库", "no-ac-meter": "空调未单独计量", "outdoor": "室外",
+    "saving-hour": "执行停开空调一小时",
+}  # fmt: skip
 KINDS = {
     "load_while_unoccupied": "无人时用电", "inferred_ac": "无人时空调（由总负荷推断）",
     "load_outside_hours": "非工作时段用电", "lit_by_day": "白天亮灯",

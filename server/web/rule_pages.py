@@ -148,9 +148,13 @@ def _selector(asked: Analysis, found: Rule) -> Iterable[str]:
     if role:
         yield labels.ROLES.get(role, str(role))
     if s.with_tags:
-        yield f"带标签 {'、'.join(sorted(s.with_tags))}"
+        yield f"只看：{_tags(s.with_tags)}"
     if s.without_tags:
-        yield f"不含标签 {'、'.join(sorted(s.without_tags))}"
+        yield f"不含：{_tags(s.without_tags)}"
+
+
+def _tags(tags: Iterable[str]) -> str:
+    return "、".join(labels.TAGS.get(t, t) for t in sorted(tags))
 
 
 def _parameter(name: str, value: float) -> dict[str, str]:

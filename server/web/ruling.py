@@ -39,6 +39,8 @@ def _meter(editing: Editor, rule: Rule, form: Form) -> str:
 
 def _pin(editing: Editor, rule: Rule, form: Form, by: str) -> str:
     meter, name = _meter(editing, rule, form), form.text("name", "学得值的名称", NAME_LIMIT)
+    if not editing.analysis.works.state.learned.has(rule.id, meter, name):
+        raise FormError(f"这条规则没有从 {meter} 学得 {name}，无从固定。")
     try:
         value = float(form.one("value"))
     except ValueError:

@@ -1,5 +1,6 @@
 """Alerts on the console: every page and form, who may send one, what is refused or kept."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -184,6 +185,11 @@ def test_a_learned_value_is_shown_pinned_and_let_go(server: Running) -> None:
     assert "底数" in text
     assert "1.25 kW" in text
     about = f"meter={meter}&name=floor_kw&author=赵"
+    # a pin of what nobody learns would be kept and never used
+    unknown = about.replace("floor_kw", "flor_kw")
+    status, text = sent(server, f"/rules/{RULE}", f"do=pin&{unknown}&value=2&reason=r")
+    assert (status, "无从固定" in text) == (422, True)
+    assert [p for p in learned.pinned() if p.name == "flor_kw"] == []
     for wrong in ("value=-1&reason=r", "value=nan&reason=r", "value=x&reason=r", "value=2&reason="):
         assert sent(server, f"/rules/{RULE}", f"do=pin&{about}&{wrong}")[0] == 422
     status, text = sent(server, f"/rules/{RULE}", f"do=pin&{about}&value=2.5&reason=机房")
@@ -194,6 +200,21 @@ def test_a_learned_value_is_shown_pinned_and_let_go(server: Running) -> None:
     assert sent(server, f"/rules/{RULE}", f"do=unpin&{about}")[0] == 422
     whats = [r.action for r in server.works.state.books.audit_rows() if r.who == "赵"]
     assert sorted(whats) == ["pin", "unpin"]
+
+
+def test_a_rule_says_which_meters_in_chinese(server: Running) -> None:
+    for rule in server.works.rules:
+        text = server.http.get(f"/rules/{rule.id}").text
+        found = re.search(r"<dt>对象</dt><dd>(.*?)</dd>", text)
+        assert found is not None, rule.id
+        assert not re.search(r"[A-Za-z]", found[1]), (rule.id, found[1])
+
+
+def test_an_alert_shows_no_id_of_a_tariff(server: Running) -> None:
+    a = raised(server, 2, evidence={**DONE.evidence, "tariff": "hunan-tou"})
+    text = re.sub(r"<[^>]*>", "", server.http.get(f"/alerts/{a.id}").text)
+    assert "按当时电价" in text
+    assert "hunan-tou" not in text
 
 
 def test_a_rule_judges_its_own_meters_only(server: Running) -> None:

@@ -27,10 +27,10 @@ const CHARTS = {
     { x: d.times, y: d.floor, name: "预期底数", mode: "lines", line: { color: "#5b7fb8", width: 1.5, dash: "dot", shape: "hv" } },
     ...(d.persons ? [{ x: d.times, y: d.persons, name: "在场人数（右轴）", yaxis: "y2", mode: "lines", line: { color: "#9a6fb0", width: 1.5, shape: "hv" }, hovertemplate: "%{y} 人" }] : []),
   ], {
-    margin: { l: 52, r: d.persons ? 48 : 16, t: 8, b: 40 },
-    xaxis: { type: "date", gridcolor: "#eef2f1", tickformat: "%m-%d\n%H:%M", hoverformat: "%m-%d %H:%M" },
+    margin: { l: 52, r: d.persons ? 48 : 16, t: 8, b: 46 },
+    xaxis: { type: "date", gridcolor: "#eef2f1", tickformat: "%m-%d\n%H:%M", ticks: "outside", ticklen: 6, tickcolor: "transparent", hoverformat: "%m-%d %H:%M" },
     yaxis: { gridcolor: "#e6ecea", rangemode: "tozero", title: { text: d.unit } },
-    yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, title: { text: "人" } },
+    yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, tickmode: "auto", nticks: 6, tickformat: ",d" },
     shapes: [
       { type: "rect", yref: "paper", x0: d.start, x1: d.end, y0: 0, y1: 1, fillcolor: "rgba(199,106,18,.06)", line: { width: 0 }, layer: "below" },
       { type: "line", yref: "paper", x0: d.fired, x1: d.fired, y0: 0, y1: 1, line: { color: "#b3372f", width: 1 } },
