@@ -101,6 +101,31 @@ LEARNED = {
     "usual_share": ("往常不平比例", "%"), "month_target": ("月目标", "kWh"),
 }  # fmt: skip
 
+POWER_UNITS = {"kWh": "kW", "m³": "m³/h"}
+_NO_LIMIT = ("silent", "frozen", "implausible", "clock", "gate_silent")
+_NO_AMOUNT = (*_NO_LIMIT, "power_factor", "target_pace", "phase_imbalance")
+
+
+def is_limit_of_load(kind: str) -> bool:
+    """Say whether a kind's threshold is one of the load or flow, in kW or m³/h."""
+    return kind not in (*_NO_LIMIT, "power_factor", "target_pace")
+
+
+def limit(kind: str, threshold: float | None, unit: str) -> str:
+    """Say a threshold with what it is of; unit is the alert's, kWh or m³; — where there is none."""
+    if threshold is None or kind in _NO_LIMIT:
+        return "—"
+    if kind == "power_factor":
+        return f"功率因数 {threshold:.2f}"
+    if kind == "target_pace":
+        return f"本月累计 {threshold:,.1f} {unit}"
+    return f"{threshold:.2f} {POWER_UNITS[unit]}"
+
+
+def amount(kind: str, excess: float, unit: str) -> str:
+    """Say what was used above the floor, kWh or m³; — for a kind that measures no amount."""
+    return "—" if kind in _NO_AMOUNT else f"{excess:,.1f} {unit}"
+
 
 def lasting(ms: int) -> str:
     """Say how long: 30 分钟, 24 小时, 48 小时 15 分钟."""

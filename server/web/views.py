@@ -19,6 +19,7 @@ from server.rollup.model import Rollup
 from server.series import Values
 from server.site.model import Carrier, Role
 from server.state import AlertRow
+from server.web import labels
 
 TREND_DAYS = 30
 WAN = 10_000
@@ -134,6 +135,7 @@ def _told(rows: Iterable[AlertRow]) -> list[AlertRow]:
 def alert_rows(analysis: Analysis, rows: Iterable[AlertRow]) -> list[dict[str, Any]]:
     """Give alerts as rows of a table."""
     titles = {r.id: r for r in analysis.works.rules}
+    kinds = {r.id: str(r.kind) for r in analysis.works.rules}
     names = {m.id: m.name for m in analysis.site.meters}
     now_ms = analysis.clock.now_ms()
     return [
@@ -149,6 +151,7 @@ def alert_rows(analysis: Analysis, rows: Iterable[AlertRow]) -> list[dict[str, A
             "hours": ((a.end_ms or now_ms) - a.start_ms) / HOUR_MS,
             "excess": a.excess,
             "unit": a.unit,
+            "amount": labels.amount(kinds.get(a.rule, ""), a.excess, a.unit),
             "yuan": a.yuan,
         }
         for a in rows

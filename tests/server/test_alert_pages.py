@@ -10,6 +10,7 @@ from server.rules.causes import cause_key
 from server.state import AlertRow
 from server.state.alerts import Action, Condition, Work
 from server.state.learned import LearnedRow
+from server.web import labels
 from tests.server.alert_cases import DONE, NEW, record
 from tests.server.running import FixedClock, Running, running_server
 from tests.server.small_site import at
@@ -229,6 +230,48 @@ def test_the_work_order_names_the_alert(server: Running) -> None:
     text = server.http.get(f"/alerts/{a.id}/order").text
     assert a.order_number in text
     assert "签字" in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "said"),
+    [
+        (RULE, 12.75, "门限 12.75 kW，"), ("power_factor_low", 0.85, "门限 功率因数 0.85，"),
+        ("target_pace", 5250.0, "门限 本月累计 5,250.0 kWh，"), ("silent_meter", 0.0, "门限 —，"),
+    ],
+)  # fmt: skip
+def test_a_threshold_is_said_with_what_it_is_of(
+    server: Running, rule: str, threshold: float, said: str
+) -> None:
+    a = raised(server, rule=rule, evidence={"threshold": threshold, "tariff": "hunan-tou"})
+    text = server.http.get(f"/alerts/{a.id}").text
+    assert said in text
+    assert "（hunan-tou）" not in text
+    drawn = re.search(r'"threshold": ?(null|\[)', text)
+    assert drawn is not None
+    assert (drawn[1] == "[") == (rule == RULE)
+    order = server.http.get(f"/alerts/{a.id}/order").text
+    assert (said in order) == ("—" not in said)
+
+
+@pytest.mark.parametrize(
+    "rule", ["power_factor_low", "target_pace", "phase_imbalance", "silent_meter"]
+)
+def test_an_amount_that_is_not_measured_is_a_dash(server: Running, rule: str) -> None:
+    a = raised(server, 1, rule=rule, excess=0.0)
+    text = server.http.get(f"/alerts/{a.id}").text
+    assert "此类告警不计多用量" in text
+    for path in (f"/alerts/{a.id}", f"/alerts/{a.id}/order", f"/alerts?rule={rule}"):
+        text = server.http.get(path).text
+        assert ">—</" in text
+        assert ">0.0 kWh<" not in text
+
+
+def test_every_code_of_the_library_has_a_chinese_name(server: Running) -> None:
+    rules = server.works.rules
+    tags = {t for r in rules for t in (*r.selector.with_tags, *r.selector.without_tags)}
+    assert tags <= set(labels.TAGS)
+    assert {str(r.kind) for r in rules} <= set(labels.KINDS)
+    assert {p for r in rules for p in r.parameters} <= set(labels.PARAMETERS)
 
 
 @pytest.mark.parametrize("path", ["/alerts/999999", "/alerts/99999999999", "/rules/none"])

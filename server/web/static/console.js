@@ -23,7 +23,7 @@ const CHARTS = {
   evidence: (d) => [[
     { x: d.times, y: d.power, name: d.name, mode: "lines", line: { color: "#14695f", width: 2 }, hovertemplate: "%{y} " + d.unit },
     { x: d.times, y: d.power.map((v, i) => (d.true[i] ? v : null)), name: "判定成立", mode: "lines", line: { width: 0 }, fill: "tozeroy", fillcolor: "rgba(224,140,40,.35)", hoverinfo: "skip" },
-    { x: d.times, y: d.threshold, name: "门限", mode: "lines", line: { color: "#b3372f", width: 1.5, dash: "dash", shape: "hv" } },
+    ...(d.threshold ? [{ x: d.times, y: d.threshold, name: "门限", mode: "lines", line: { color: "#b3372f", width: 1.5, dash: "dash", shape: "hv" } }] : []),
     { x: d.times, y: d.floor, name: "预期底数", mode: "lines", line: { color: "#5b7fb8", width: 1.5, dash: "dot", shape: "hv" } },
     ...(d.persons ? [{ x: d.times, y: d.persons, name: "在场人数（右轴）", yaxis: "y2", mode: "lines", line: { color: "#9a6fb0", width: 1.5, shape: "hv" }, hovertemplate: "%{y} 人" }] : []),
   ], {
