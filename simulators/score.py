@@ -1,7 +1,7 @@
 """Score: every rule on scenes it has not seen, beside the scenes' truth."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -10,6 +10,7 @@ from server.jobs.evidence import Gathered
 from server.periods import DAY_MS, Interval
 from server.rules.engine import AlertSpan, alerts
 from server.rules.kinds import KINDS, judge
+from server.rules.measure import Score
 from server.rules.model import Judgement, Rule
 from server.rules.model import Truth as Said
 from server.rules.repeats import lowest
@@ -47,28 +48,12 @@ LASTING = {"night_baseload"}  # other wastes count as far as they last three nig
 
 
 @dataclass(slots=True)
-class Tally:
+class Tally(Score):
     """What a rule did over scenes; amounts in kWh or m³."""
 
-    events: int = 0
-    found: int = 0
-    alerts: int = 0
-    right: int = 0
-    minutes: list[float] = field(default_factory=list)
-    flagged: float = 0.0
     wasted: float = 0.0
     weeks: float = 0.0
     clean_alerts: int = 0  # in the same buildings without a waste or fault
-
-    @property
-    def precision(self) -> float:
-        """Give the share of alerts that are right."""
-        return self.right / self.alerts if self.alerts else float("nan")
-
-    @property
-    def recall(self) -> float:
-        """Give the share of wastes that were told."""
-        return self.found / self.events if self.events else float("nan")
 
     def cells(self) -> tuple[str, ...]:
         """Give a row of the table."""
@@ -77,7 +62,7 @@ class Tally:
         false = (self.alerts - self.right) / self.weeks if self.weeks else 0.0
         clean = self.clean_alerts / self.weeks if self.weeks else 0.0
         return (
-            str(self.events), str(self.alerts), f"{self.precision:.3f}", f"{self.recall:.3f}",
+            str(self.wastes), str(self.alerts), f"{self.precision:.3f}", f"{self.recall:.3f}",
             late, f"{false:.3f}",
             f"{clean:.3f}", ratio,
         )  # fmt: skip
@@ -140,7 +125,7 @@ def _count(
     own = [t for t in scene.truths if t.kind == OWN[rule.id] and t.meter == meter]
     kinds = ALSO.get(rule.id, frozenset())
     also = [t for t in scene.truths if t.kind in kinds and _under(t, meter) and t not in own]
-    tally.events += len(own)
+    tally.wastes += len(own)
     tally.alerts += len(found)
     told: set[int] = set()
     for a in found:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -141,7 +142,7 @@ async def connect(make: Callable[[], S], host: str, port: int, timeout_s: float)
     return stream
 
 
-class StreamLink(Generic[S]):
+class StreamLink(ABC, Generic[S]):
     """A device or gateway behind one connection of the kind `make` makes."""
 
     def __init__(
@@ -189,7 +190,7 @@ class StreamLink(Generic[S]):
             self._stream.abort()
             self._stream = None
 
+    @abstractmethod
     def _ask(
         self, stream: S, unit: int, block: ReadBlock, wait_s: float, *, again: bool
-    ) -> Awaitable[Answer]:
-        raise NotImplementedError
+    ) -> Awaitable[Answer]: ...
